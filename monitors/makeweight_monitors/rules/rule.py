@@ -9,7 +9,7 @@ from typing import Literal
 from makeweight_monitors.rules.promql import number
 
 Kind = Literal["rollback", "alarm", "evidence"]
-"""`rollback`: its false alarms are bounded, so it may act alone. `alarm`: somebody has to look now. `evidence`:
+"""`rollback`: its false alarms are bounded, so it may act alone. `alarm`: somebody has to look. `evidence`:
 something to weigh, which chance or a harmless change can also bring about."""
 
 
@@ -17,6 +17,7 @@ something to weigh, which chance or a harmless change can also bring about."""
 class Level:
     kind: Kind
     severity: Literal["page", "ticket", "none"]
+    """How urgent it is: `page` calls somebody now, a `ticket` waits until people are at work."""
 
 
 ROLLBACK, ALARM, EVIDENCE = Level("rollback", "page"), Level("alarm", "page"), Level("evidence", "ticket")
