@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import probing
 from made_once import made_once
 from makeweight.artifact import artifact
 from makeweight.project.project import Project
@@ -116,6 +117,13 @@ def short_tails() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmark, "TAIL_SECONDS", 0.1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def probed_here() -> Iterator[None]:
+    """What the probe is asked on this machine is answered by this process, where another one is not what is tested."""
+    with probing.here():
         yield
 
 

@@ -15,6 +15,8 @@ from makeweight.cli import main
 from makeweight.project import reading
 from makeweight.project.project import Project
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 Maker = Callable[..., Project]
 DEVICES = "devices: {here: {kind: local, processes: 1}}\nvariants:\n  mine:\n    steps: [{prune: {ratio: 0.25}}]"
 

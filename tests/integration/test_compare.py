@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import tiny_models
 from onnx import TensorProto, helper
 
+import probing
 from makeweight.bench import sitting
 from makeweight.cli import main
 from makeweight.compare import likeness
@@ -54,11 +56,18 @@ budget: {size: {max: 1 MB}}
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+def in_one_process(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     """This machine in one process, where it does not matter how many there are; it ends when it is decided."""
     folder = tmp_path_factory.mktemp("quick")
     (folder / "makeweight.yaml").write_text(QUICK)
     return "--device", "quick", "--project", folder
+
+
+@pytest.fixture
+def quick(in_one_process: tuple[object, ...]) -> Iterator[tuple[object, ...]]:
+    """And that is this one, where it does not matter which it is."""
+    with probing.here():
+        yield in_one_process
 
 
 @pytest.fixture(scope="module")
@@ -270,12 +279,16 @@ def test_a_folder_and_an_unknown_operator_are_told(models: Path, capsys: pytest.
 
 
 def test_the_answer_does_not_depend_on_files_of_the_users_folder(
-    models: Path, tmp_path: Path, quick: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    models: Path,
+    tmp_path: Path,
+    in_one_process: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "queue.py").write_text("raise RuntimeError('not the queue you look for')")
     monkeypatch.chdir(tmp_path)
     model = models / "small.onnx"
-    assert compare(capsys, model, model, "--max-ratio", 5, *quick)[0] == 0
+    assert compare(capsys, model, model, "--max-ratio", 5, *in_one_process)[0] == 0
 
 
 # What cannot be told

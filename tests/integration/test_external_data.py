@@ -17,6 +17,8 @@ from makeweight.project import reading
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 CONFIG = """
 name: external
 model: {onnx: given/split.onnx}

@@ -14,6 +14,8 @@ from onnx import numpy_helper
 from makeweight.artifact import artifact
 from makeweight.cli import main
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 CONFIG = """\
 name: mixed
 model: {onnx: model.onnx}
@@ -28,7 +30,7 @@ budget: {size: {max: 1 MB}, latency_p50: {max: 1 s}}
 
 
 @pytest.fixture(scope="module")
-def made(short_tails: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(short_tails: None, probed_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both variants, the good one evaluated and measured."""
     root = tmp_path_factory.mktemp("made")
     tiny_models.dense(root / "model.onnx")

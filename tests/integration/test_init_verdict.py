@@ -23,6 +23,8 @@ from makeweight.starter.gather import gather
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 VALUE = tiny_models.value
 RNG = np.random.default_rng(0)
 RATE, WINDOW, FILTERS, HELD = 16000, 8, 16, 8

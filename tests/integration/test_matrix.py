@@ -27,7 +27,7 @@ budget: {size: {max: 1 MB}}
 
 
 @pytest.fixture(scope="module")
-def project(short_tails: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(short_tails: None, probed_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder after a benchmark of a float16 variant of a small perceptron, and the report."""
     folder = tmp_path_factory.mktemp("matrix")
     tiny_models.dense(folder / "model.onnx", width=64)

@@ -13,6 +13,8 @@ from makeweight.cli import main
 from makeweight.measurement import Measurement, loads
 from makeweight_probe import inputs
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 N = 24
 RNG = np.random.default_rng(1)
 X = RNG.standard_normal((N, tiny_models.FEATURES)).astype(np.float32)

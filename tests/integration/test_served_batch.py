@@ -11,6 +11,8 @@ from onnx import helper
 from makeweight.artifact import artifact
 from makeweight.cli import main
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 CONFIG = """\
 name: mixing
 model: {{onnx: model.onnx{batch}}}

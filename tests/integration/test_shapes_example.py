@@ -21,7 +21,7 @@ PICTURES = 96
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(probed_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example's folder after `baseline`, `compress`, `evaluate` and `report` of its int8 variant."""
     folder = tmp_path_factory.mktemp("example") / "shapes"
     shutil.copytree(EXAMPLE, folder)

@@ -48,7 +48,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(short_tails: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured(short_tails: None, probed_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     tiny_models.dense(root / "model.onnx")
     inputs = np.random.default_rng(0).standard_normal((30, tiny_models.FEATURES)).astype(np.float32)

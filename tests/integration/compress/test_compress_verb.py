@@ -37,6 +37,8 @@ from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed, Exit, MissingExtra, UsageError
 from makeweight_base.progress import Silent
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 VARIANTS = """
 seed: 3
 variants:

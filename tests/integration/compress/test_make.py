@@ -34,6 +34,8 @@ from makeweight.user import data
 from makeweight.user.ports import as_declared
 from makeweight_base.progress import Silent
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 INT8 = Step(Quantize(), Quantize.Options())
 DEVICES = {"here": DeviceEntry("here", "local", LocalOptions(processes=1, seconds=60))}
 

@@ -19,6 +19,8 @@ from makeweight.search.executor import Done, Job
 from makeweight.search.work import carry_out
 from makeweight.verbs import search as verb
 
+pytestmark = pytest.mark.usefixtures("probed_here")
+
 CONFIG = """\
 # mine
 name: tiny
@@ -64,7 +66,7 @@ class Here:
 
 
 @pytest.fixture(scope="module")
-def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def baseline(probed_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with its baseline made."""
     folder = tmp_path_factory.mktemp("searched")
     tiny_models.dense(folder / "model.onnx", width=64)
