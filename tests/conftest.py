@@ -60,3 +60,10 @@ def preloaded_for_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The same, with what it takes to compress a module of PyTorch imported as well."""
     with preloaded.shared(tmp_path_factory, "preloaded-for-modules", preloaded.OF_MODULES) as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def preloaded_monitors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Python whose `-m makeweight_monitors` begins with everything imported."""
+    with preloaded.shared(tmp_path_factory, "preloaded-monitors", modules=preloaded.MONITORS) as folder:
+        yield folder / "python3"

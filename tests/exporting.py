@@ -19,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 import prometheus
 
-COMMAND = [sys.executable, "-m", "makeweight_monitors", "exporter"]
+VERB = ("-m", "makeweight_monitors", "exporter")
+COMMAND = [sys.executable, *VERB]
 SURE = [0.0, 9.0, 0.0]
 """Scores of the second of three classes."""
 
@@ -65,16 +66,22 @@ def after(script: str) -> list[str]:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, *arguments: str, port: int = 0, most_file: int | None = None, script: str = ""
+    folder: Path,
+    *arguments: str,
+    port: int = 0,
+    most_file: int | None = None,
+    script: str = "",
+    python: Path | str = sys.executable,
 ) -> Iterator[Exporter]:
     """An exporter in a folder, on any free port of this machine unless one is given; ended with the block.
 
     Args:
         most_file: bytes that no file of it may exceed: what it writes beyond fails as on a full disk.
-        script: Python that runs in it first.
+        script: Python that runs in it first, by the real one.
+        python: what begins it.
     """
     log = folder / "exporter.log"
-    command = [*(after(script) if script else COMMAND), "--port", str(port), *arguments]
+    command = [*(after(script) if script else (python, *VERB)), "--port", str(port), *arguments]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with log.open("w") as said:
         process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, text=True)

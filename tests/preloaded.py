@@ -1,9 +1,10 @@
 """Commands that begin with everything imported: half of what a short `makeweight` or `dvc` costs is its imports.
 
-`commands(folder)` puts `makeweight`, `dvc` and `python3` into a folder for the front of a PATH. Each hands its
-arguments, environment, folder, umask and standard streams to one process that has imported what these programs import,
-which forks; the fork is that command, in a session of its own. Signals are passed on to it, it is killed with the one
-who asked, and its end is told as its own: `tests/integration/test_preloaded.py` holds both kinds beside each other.
+`commands(folder)` puts `makeweight`, `dvc` and `python3` into a folder for the front of a PATH; of the `MONITORS`,
+`python3` alone, for its `-m makeweight_monitors`. Each hands its arguments, environment, folder, umask and standard
+streams to one process that has imported what these programs import, which forks; the fork is that command, in a session
+of its own. Signals are passed on to it, it is killed with the one who asked, and its end is told as its own:
+`tests/integration/test_preloaded.py` holds both kinds beside each other.
 
 Whatever would have Python itself or a library behave otherwise from its beginning (PYTHONPATH, another locale, threads)
 and every other use of `python3` goes to the real one. Tests of imports, sessions and what is left behind are made
@@ -41,8 +42,8 @@ SOCKET = "socket"
 HELD = "held"
 # Nobody waits for what stands for the commands, and Python would complain of a process that is forgotten.
 _BEGUN: list[subprocess.Popen[bytes]] = []
-MODULES = ("dvc", "makeweight")
-"""What `python3 -m` is answered for, besides the programs of these names."""
+PLUGIN, MONITORS = ("makeweight", "dvc"), ("makeweight_monitors",)
+"""Modules that `python3 -m` is answered for; those of the plugin are programs of these names, too."""
 # What Python, the C library and the libraries of numbers read once, when they are loaded.
 FIXED = ("PYTHON", "LANG", "LC_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "MALLOC_")
 LOADED = (
@@ -77,9 +78,19 @@ LOADED = (
 OF_MODULES = ("torch._dynamo", "torch.onnx._internal.exporter._core", "onnxscript", "torch_pruning")
 """What a module of PyTorch is compressed and exported by."""
 # Of makeweight, but for what takes torch. ONNX Runtime begins a thread when it is imported, which no fork would have.
-ROOMS = (
-    *("artifact", "ci", "compress", "devices", "evidence", "github", "pipeline", "report", "starter", "verbs"),
-    *("verbs.ci", "cli"),
+ROOMS = tuple(
+    f"makeweight.{room}"
+    for room in (
+        *("artifact", "ci", "compress", "devices", "evidence", "github", "pipeline", "report", "starter", "verbs"),
+        *("verbs.ci", "cli"),
+    )
+)
+# Of the monitors what serves, and what reads a project.
+SERVING = (
+    *("makeweight.compress", "makeweight.devices", "makeweight.project.reading"),
+    *("makeweight_monitors.cli", "makeweight_monitors.exporter", "makeweight_monitors.http"),
+    *("makeweight_monitors.rollback", "makeweight_monitors.rollback.leases", "makeweight_monitors.rollback.targets"),
+    *("uvicorn.lifespan.off", "uvicorn.loops.asyncio"),
 )
 
 CLIENT = """\
@@ -126,13 +137,13 @@ os._exit(code)
 
 
 @contextlib.contextmanager
-def commands(folder: Path, more: Sequence[str] = ()) -> Iterator[Path]:
+def commands(folder: Path, more: Sequence[str] = (), modules: Sequence[str] = PLUGIN) -> Iterator[Path]:
     """The folder with these commands in it, while the block lasts.
 
     Args:
         more: what else is imported at the beginning.
     """
-    held = _begin(folder, more)
+    held = _begin(folder, more, modules)
     try:
         yield folder
     finally:
@@ -140,19 +151,21 @@ def commands(folder: Path, more: Sequence[str] = ()) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def shared(factory: pytest.TempPathFactory, name: str, more: Sequence[str] = ()) -> Iterator[Path]:
+def shared(
+    factory: pytest.TempPathFactory, name: str, more: Sequence[str] = (), modules: Sequence[str] = PLUGIN
+) -> Iterator[Path]:
     """The same for all of pytest's workers: the first that asks has them begun, and they end with the last."""
     from made_once import made_once
 
     with contextlib.ExitStack() as stack:
-        folder = made_once(factory, name, lambda folder: _closed_with(stack, _begin(folder, more)))
+        folder = made_once(factory, name, lambda folder: _closed_with(stack, _begin(folder, more, modules)))
         try:
             _closed_with(stack, os.open(folder / HELD, os.O_WRONLY | os.O_NONBLOCK))
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
             # nobody reads: all that had them have ended
-            folder = stack.enter_context(commands(factory.mktemp(name), more))
+            folder = stack.enter_context(commands(factory.mktemp(name), more, modules))
         yield folder
 
 
@@ -160,7 +173,7 @@ def _closed_with(stack: contextlib.ExitStack, descriptor: int) -> None:
     stack.callback(os.close, descriptor)
 
 
-def _begin(folder: Path, more: Sequence[str]) -> int:
+def _begin(folder: Path, more: Sequence[str], modules: Sequence[str]) -> int:
     """Put the commands into the folder and start what stands for them; it ends when nobody holds HELD open to write.
 
     Returns:
@@ -169,15 +182,16 @@ def _begin(folder: Path, more: Sequence[str]) -> int:
     place = folder / SOCKET
     own = {name: value for name, value in os.environ.items() if name.startswith(FIXED) and value}
     own.pop("PYTHONPATH", None)
-    parts = {"python": BIN / "python3", "bin": str(BIN), "own": own, "fixed": FIXED, "modules": MODULES}
-    for name in ("makeweight", "dvc", "python3"):
+    parts = {"python": BIN / "python3", "bin": str(BIN), "own": own, "fixed": FIXED, "modules": tuple(modules)}
+    for name in ("python3", *(set(modules) & set(PLUGIN))):
         (folder / name).write_text(CLIENT.format(socket=str(place), **parts))
         (folder / name).chmod(0o755)
     os.mkfifo(folder / HELD)
     reading = os.open(folder / HELD, os.O_RDONLY | os.O_NONBLOCK)
     held = os.open(folder / HELD, os.O_WRONLY)
     # it ends when its standard input does; nobody waits for that
-    server = subprocess.Popen([BIN / "python3", "-P", __file__, folder, *more], stdin=reading, cwd=folder)
+    command = [BIN / "python3", "-P", __file__, folder, ",".join(modules), *more]
+    server = subprocess.Popen(command, stdin=reading, cwd=folder)
     os.close(reading)
     while not place.exists() and server.poll() is None:
         time.sleep(0.02)
@@ -197,11 +211,12 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "PATH": os.pathsep.join(parts)}
 
 
-def _load(more: Sequence[str]) -> None:
-    for name in (*LOADED, *more):
+def _load(modules: Sequence[str], more: Sequence[str]) -> None:
+    loaded, rooms = ((), SERVING) if tuple(modules) == MONITORS else (LOADED, ROOMS)
+    for name in (*loaded, *more):
         importlib.import_module(name)
-    for room in ROOMS:
-        package = importlib.import_module(f"makeweight.{room}")
+    for room in rooms:
+        package = importlib.import_module(room)
         for found in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{package.__name__}."):
             if not found.ispkg and not found.name.endswith("__main__"):
                 importlib.import_module(found.name)
@@ -223,10 +238,9 @@ def _serve(folder: Path) -> None:
     gc.collect()
     gc.freeze()
     running: dict[int, socket.socket] = {}
-    gone: set[int] = set()
     (folder / "socket.part").rename(folder / SOCKET)
     while True:
-        asking = {each.fileno(): pid for pid, each in running.items() if pid not in gone}
+        asking = {each.fileno(): pid for pid, each in running.items()}
         ready = select.select([0, ended, listener, *asking], [], [])[0]
         if 0 in ready:
             os.close(0)  # at once: who opens `HELD` from now on is told that nobody reads there
@@ -234,8 +248,9 @@ def _serve(folder: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
             return
         for fd in set(ready) & asking.keys():  # it never says more, so it has gone
-            gone.add(asking[fd])
             os.kill(asking[fd], signal.SIGKILL)
+            os.waitpid(asking[fd], 0)  # before another is begun, which may want its port
+            running.pop(asking[fd]).close()
         if ended in ready:
             os.read(ended, 4096)
             while running:
@@ -244,7 +259,6 @@ def _serve(folder: Path) -> None:
                     break
                 with running.pop(pid) as connection, contextlib.suppress(OSError):
                     connection.sendall(struct.pack("i", status))
-                gone.discard(pid)
         if listener in ready:
             connection, _ = listener.accept()
             try:
@@ -333,5 +347,5 @@ def _stream(number: int) -> io.TextIOWrapper:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     sys.executable = str(place / "python3")  # some modules of makeweight note it when they are loaded
-    _load(sys.argv[2:])
+    _load(sys.argv[2].split(","), sys.argv[3:])
     _serve(place)

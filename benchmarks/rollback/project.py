@@ -26,7 +26,7 @@ def write(folder: Path, now: Pointer, interval: int = Terms.interval, judged: bo
     return rules
 
 
-def controller(folder: Path, prometheus: str, port: int) -> list[str]:
+def controller(folder: Path, prometheus: str, port: int, python: str = sys.executable) -> list[str]:
     """The command that begins one."""
-    own = [sys.executable, "-m", "makeweight_monitors", "rollback", "--project", str(folder)]
+    own = [python, "-m", "makeweight_monitors", "rollback", "--project", str(folder)]
     return [*own, "--prometheus", prometheus, "--environment", "environment=", "--port", str(port)]

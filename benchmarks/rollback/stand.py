@@ -113,7 +113,16 @@ class Model:
 class Stand:
     """One Prometheus, one exporter and one server, of some models, which have a controller each."""
 
-    def __init__(self, folder: Path, programs: throwaway.Programs, names: Sequence[str] = ("digits",)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        programs: throwaway.Programs,
+        names: Sequence[str] = ("digits",),
+        python: str = sys.executable,
+    ) -> None:
+        """Args:
+        python: what begins controllers and exporter.
+        """
         folder.mkdir()
         self.folder, self.models = folder, [Model(name, folder / name) for name in names]
         ports = {name: program.free_port() for name in ("exporter", "prometheus")}
@@ -126,15 +135,15 @@ class Stand:
             str(programs.prometheus), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--log.level=error",
         ]  # fmt: skip
-        exporter = [sys.executable, "-m", "makeweight_monitors", "exporter", "--models", str(described)]
+        exporter = [python, "-m", "makeweight_monitors", "exporter", "--models", str(described)]
         server = [sys.executable, str(Path(__file__).with_name("server.py")), url["exporter"]]
         commands = {
             "prometheus": (prometheus, f"{url['prometheus']}/-/ready"),
             "exporter": ([*exporter, "--port", str(ports["exporter"])], f"{url['exporter']}/-/ready"),
         }
         for model in self.models:
-            controller = [*project.controller(model.folder, url["prometheus"], model.port), "--every", "1s"]
-            commands[model.part] = controller, f"http://127.0.0.1:{model.port}/healthz"
+            controller = project.controller(model.folder, url["prometheus"], model.port, python)
+            commands[model.part] = [*controller, "--every", "1s"], f"http://127.0.0.1:{model.port}/healthz"
         commands["server"] = [*server, *(str(model.file) for model in self.models)], ""
         self.parts = {name: Part(command, folder / f"{name}.log", ready) for name, (command, ready) in commands.items()}
 

@@ -61,6 +61,14 @@ def test_both_say_the_same_and_end_alike(preloaded_commands: Path, tmp_path: Pat
     assert there[0] == code
 
 
+def test_both_monitors_say_the_same_and_end_alike(preloaded_monitors: Path, tmp_path: Path) -> None:
+    line = "python3 -m makeweight_monitors exporter --models none.yaml"
+    there = ended(preloaded_monitors.parent, tmp_path / "preloaded", line)
+    assert there == ended(REAL, tmp_path / "real", line)
+    assert there[0] == 2
+    assert "none.yaml" in there[2]
+
+
 @pytest.mark.parametrize("commands", ["preloaded", "real"])
 @pytest.mark.parametrize(
     ("number", "code", "said"),

@@ -169,7 +169,7 @@ class Following:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def answers(tmp_path_factory: pytest.TempPathFactory, preloaded_monitors: Path) -> Iterator[Client]:
     programs = prometheus.install()
     folder: Path = tmp_path_factory.mktemp("dashboards")
     files = []
@@ -199,7 +199,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     options = ("--models", "models.yaml", "--tail", str(log))
     with (
         fleet.served(time.time()) as addresses,
-        exporting.running(folder, *options) as exporter,
+        exporting.running(folder, *options, python=preloaded_monitors) as exporter,
         controller(folder / "controller") as controlling,
     ):
         for process, model in (

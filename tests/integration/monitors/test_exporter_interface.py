@@ -20,9 +20,9 @@ EXAMPLES = 15
 
 
 @pytest.fixture(scope="module")
-def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
-    folder = tmp_path_factory.mktemp("exporter")
-    with running(folder, "--model", "digits", "--classes", "cat,dog,owl", "--revision", "r1") as served:
+def exporter(tmp_path_factory: pytest.TempPathFactory, preloaded_monitors: Path) -> Iterator[Exporter]:
+    folder, model = tmp_path_factory.mktemp("exporter"), ("--model", "digits", "--classes", "cat,dog,owl")
+    with running(folder, *model, "--revision", "r1", python=preloaded_monitors) as served:
         yield served
 
 
@@ -62,13 +62,14 @@ def test_the_interface_is_what_its_description_says(exporter: Exporter) -> None:
     assert exporter.process.poll() is None
 
 
-def test_caps_that_are_reached_are_alerted(tmp_path: Path) -> None:
+def test_caps_that_are_reached_are_alerted(tmp_path: Path, preloaded_monitors: Path) -> None:
     """By the rules as they are generated for looks every second, on a real Prometheus."""
     programs, wanted = prometheus.install(), {names.CAP_REACHED, names.OBSERVATIONS_REJECTED}
     terms, _ = rules_project.digits(interval=1)
     rules = tmp_path / "rules.yaml"
     rules.write_text(text.render(rules_project.narrowed(generate.groups(terms), wanted), [], terms.runbooks))
-    with running(tmp_path, "--model", "digits", "--task", "classification", "--most-revisions", "1") as served:
+    model = ("--model", "digits", "--task", "classification", "--most-revisions", "1")
+    with running(tmp_path, *model, python=preloaded_monitors) as served:
         targets = {"exporter": [served.address.removeprefix("http://")]}
         with throwaway.running(programs, tmp_path / "prometheus", rules=[rules], targets=targets) as client:
             sent = iter(range(10**9))

@@ -128,8 +128,10 @@ def test_a_full_disk_keeps_predictions_in_memory_until_there_is_room(tmp_path: P
         assert exporter.end() == 0
 
 
-def test_a_body_of_more_than_ten_megabytes_is_refused_and_its_sender_sees_why(tmp_path: Path) -> None:
-    with running(tmp_path, *MODEL) as exporter:
+def test_a_body_of_more_than_ten_megabytes_is_refused_and_its_sender_sees_why(
+    tmp_path: Path, preloaded_monitors: Path
+) -> None:
+    with running(tmp_path, *MODEL, python=preloaded_monitors) as exporter:
         line = json.dumps(prediction()).encode() + b"\n"
         answer = exporter.send(line * (10_000_001 // len(line) + 1))
         assert answer.status_code == 413
@@ -206,10 +208,10 @@ def test_a_followed_log_is_counted_once_over_rotation_kill_and_end(tmp_path: Pat
     assert sum(totals) == 3000 + 500 + 10 + 5
 
 
-def test_tls_with_and_without_certificates_of_clients(tmp_path: Path) -> None:
+def test_tls_with_and_without_certificates_of_clients(tmp_path: Path, preloaded_monitors: Path) -> None:
     certificate(tmp_path)
     tls = ("--tls-cert", "server.pem", "--tls-key", "server.key")
-    with running(tmp_path, *MODEL, *tls) as exporter:
+    with running(tmp_path, *MODEL, *tls, python=preloaded_monitors) as exporter:
         assert exporter.address.startswith("https://")
         exporter.session.verify = str(tmp_path / "server.pem")
         assert exporter.send(prediction()).json()["accepted"] == 1
@@ -217,7 +219,8 @@ def test_tls_with_and_without_certificates_of_clients(tmp_path: Path) -> None:
             requests.get(f"{exporter.address}/-/healthy", timeout=10)
         with pytest.raises(requests.exceptions.RequestException):
             requests.get(f"{exporter.address.replace('https', 'http')}/-/healthy", timeout=10)
-    with running(tmp_path, *MODEL, *tls, "--tls-client-ca", "server.pem") as exporter:
+    ca = ("--tls-client-ca", "server.pem")
+    with running(tmp_path, *MODEL, *tls, *ca, python=preloaded_monitors) as exporter:
         exporter.session.verify = str(tmp_path / "server.pem")
         with pytest.raises(requests.exceptions.RequestException):
             exporter.send(prediction())
@@ -225,9 +228,10 @@ def test_tls_with_and_without_certificates_of_clients(tmp_path: Path) -> None:
         assert exporter.send(prediction()).json()["accepted"] == 1
 
 
-def test_a_token_over_the_wire(tmp_path: Path) -> None:
+def test_a_token_over_the_wire(tmp_path: Path, preloaded_monitors: Path) -> None:
     (tmp_path / "token").write_text("s3cret\n")
-    with running(tmp_path, *MODEL, "--bearer-file", "token", "--metrics-bearer-file", "token") as exporter:
+    token = ("--bearer-file", "token", "--metrics-bearer-file", "token")
+    with running(tmp_path, *MODEL, *token, python=preloaded_monitors) as exporter:
         assert exporter.send(prediction()).status_code == 401
         assert exporter.send(prediction(), headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert exporter.send(prediction(), headers={"Authorization": "Bearer s3cret"}).status_code == 200
@@ -236,12 +240,13 @@ def test_a_token_over_the_wire(tmp_path: Path) -> None:
         assert "s3cret" not in exporter.log.read_text()
 
 
-def test_it_listens_beyond_this_machine_only_with_a_token(tmp_path: Path) -> None:
+def test_it_listens_beyond_this_machine_only_with_a_token(tmp_path: Path, preloaded_monitors: Path) -> None:
     code, said = fails(*MODEL, "--host", "0.0.0.0", "--port", "0")  # noqa: S104
     assert code == 2
     assert "--bearer-file" in said
     assert "--insecure" in said
-    with running(tmp_path, *MODEL, "--host", "0.0.0.0", "--insecure") as exporter:  # noqa: S104
+    anywhere = ("--host", "0.0.0.0", "--insecure")  # noqa: S104
+    with running(tmp_path, *MODEL, *anywhere, python=preloaded_monitors) as exporter:
         port = exporter.address.rpartition(":")[2]
         assert requests.get(f"http://127.0.0.1:{port}/-/ready", timeout=10).ok
 

@@ -22,10 +22,11 @@ WITHIN = 4.0
 """Seconds after canaries were let in, in which kills come: the evidence, the decision and the rollback are then."""
 
 
-def test_twenty_canaries_are_rolled_back_once_beside_twenty_kills(tmp_path: Path) -> None:
+def test_twenty_canaries_are_rolled_back_once_beside_twenty_kills(tmp_path: Path, preloaded_monitors: Path) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201 - with which it can be run again
-    chance, stand = random.Random(seed), Stand(tmp_path / "stand", prometheus.install(), NAMES)
+    chance = random.Random(seed)
+    stand = Stand(tmp_path / "stand", prometheus.install(), NAMES, str(preloaded_monitors))
     controllers = chance.choices([model.part for model in stand.models], k=ROUNDS)
     kills = [*controllers, *("exporter", "prometheus", "server") * ROUNDS]
     chance.shuffle(kills)
