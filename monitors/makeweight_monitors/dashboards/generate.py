@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel, RowPanel
@@ -74,14 +74,18 @@ _SHOWN = {
 """The panel that shows what an alert is about, by dashboard; budgets have panels of their own."""
 
 
+BOARDS: Mapping[str, Callable[[Terms], Dashboard]] = {
+    "fleet.json": lambda terms: fleet.build(terms.runbooks, terms.environment),
+    "canary.json": canary.build,
+    "drift.json": drift.build,
+    "health.json": health.build,
+}
+"""What makes each dashboard, by the name of its file."""
+
+
 def dashboards(terms: Terms) -> dict[str, Dashboard]:
     """By the names of their files."""
-    return {
-        "fleet.json": fleet.build(terms.runbooks, terms.environment),
-        "canary.json": canary.build(terms),
-        "drift.json": drift.build(terms),
-        "health.json": health.build(terms),
-    }
+    return {name: build(terms) for name, build in BOARDS.items()}
 
 
 def files(terms: Terms, version: str, *, prometheus: str, datasource: str, place: Path) -> dict[PurePosixPath, str]:

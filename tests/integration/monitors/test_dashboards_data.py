@@ -117,7 +117,7 @@ OF_SOME = {"recipe", "bits", "variant", "revision", "slice", "class", "feature",
 FILES = [
     f"{model} {file}"
     for model in TERMS
-    for file in dashboards.dashboards(TERMS[model])
+    for file in dashboards.BOARDS
     if file != "fleet.json" or model == observed_fleet.DIGITS
 ]
 
