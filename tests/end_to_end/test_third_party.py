@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ variants:
   half: {{steps: [float16]}}
   elsewhere: {{runtime: onnxruntime, steps: [{{quantize: {{method: static}}}}]}}
 devices:
-  drawer: {{kind: drawer, folder: "{folder}", interpreter: "{interpreter}", processes: 1}}
+  drawer: {{kind: drawer, folder: "{folder}", interpreter: "{interpreter}", processes: 1, seconds: 0.5}}
   here: {{kind: local, processes: 1}}
 budget:
   accuracy: {{max_drop: 5 pt}}
@@ -131,18 +132,23 @@ class User:
         return json.loads((self.root / path).read_text())
 
 
+def furnished(machine: Path, site: Path) -> Path:
+    """A Python that has what is installed there, the NumPy that it asks for, and nothing else."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine], check=True)
+    (packages,) = machine.glob("lib/python*/site-packages")
+    shutil.copytree(site, packages, dirs_exist_ok=True)
+    for part in Path(np.__file__).parents[1].glob("numpy*"):
+        (packages / part.name).symlink_to(part)
+    return machine / "bin" / "python"
+
+
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, user_environment: dict[str, str]) -> User:
-    names = ("user", "wheel", "site", "machine", "drawer")
-    root, built, site, machine, folder = (tmp_path_factory.mktemp(name) for name in names)
+    root, site, machine, folder = (tmp_path_factory.mktemp(name) for name in ("user", "site", "machine", "drawer"))
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", built, PACKAGE], check=True)
-    (wheel,) = built.glob("*.whl")
-    install = ["install", "--no-compile"]
-    subprocess.run([*pip, *install, "--no-deps", "--target", site, wheel], check=True)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", machine], check=True)
-    interpreter = machine / "bin" / "python"
-    subprocess.run([*pip, "--python", interpreter, *install, wheel], check=True)
+    install = ["install", "--no-compile", "--no-build-isolation", "--no-deps", "--target", site]
+    subprocess.run([*pip, *install, PACKAGE], check=True)
+    interpreter = furnished(machine, site)
     for name, text in (("model.py", MODEL), ("data.py", DATA)):
         (root / name).write_text(text)
     config = CONFIG.format(features=FEATURES, folder=folder, interpreter=interpreter)
