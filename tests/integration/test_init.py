@@ -71,10 +71,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None) -
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def begun(tmp_path_factory: pytest.TempPathFactory, preloaded_commands: Path) -> Path:
     folder = tmp_path_factory.mktemp("begun") / "net"
+    _, *options = repository.DVC
     with pytest.MonkeyPatch.context() as patch:
         _quiet(patch)
+        patch.setattr(repository, "DVC", (str(preloaded_commands / "python3"), *options))
         subprocess.run(["git", "init", "-q", str(folder)], check=True)
         assert repository.start_dvc(folder).startswith("dvc init: ")
     return folder
@@ -339,7 +341,9 @@ def test_what_dvc_objects_to_is_undone(tracked: Path) -> None:
     assert (tracked / "dvc.yaml").read_text() == theirs
 
 
-def test_a_folder_without_git_gets_dvc_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_git_gets_dvc_without_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preloaded_dvc: None
+) -> None:
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     if repository.git_root(tmp_path) is not None:
         pytest.fail("the temporary folder lies in a git repository; set --basetemp elsewhere")

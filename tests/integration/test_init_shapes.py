@@ -79,11 +79,6 @@ def empty(split):
 
 def broken(split):
     raise RuntimeError("no disk")
-
-
-def crashes(split):
-    import os
-    os.kill(os.getpid(), 9)
 """
 NUMBERS = itertools.count()
 Project = Callable[..., Asked]
@@ -162,8 +157,9 @@ def test_a_first_configuration_needs_no_inputs(project: Project, tmp_path: Path)
     assert made.inputs == {"image": ["N", 1, 8, 8]}
 
 
-def test_code_that_ends_the_process_ends_another_one(project: Project, tmp_path: Path) -> None:
-    asked = project("Flat", "crashes")
+def test_code_that_ends_the_process_ends_another_one(tmp_path: Path) -> None:
+    """Before it has imported anything of PyTorch."""
+    (tmp_path / "crashing.py").write_text("import os\n\ndef build():\n    os.kill(os.getpid(), 9)\n")
     with pytest.raises(UsageError, match=r"ended with signal SIGKILL: .*so which inputs the model takes") as refused:
-        shown.inputs(tmp_path, asked.build, asked.data, {}, "classification", Silent())
+        shown.inputs(tmp_path, "crashing:build", {"load": "crashing:load"}, {}, "classification", Silent())
     assert "--inputs image=N,3,32,32" in str(refused.value.do)
