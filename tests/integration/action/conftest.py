@@ -1,47 +1,25 @@
-"""GitHub's own parser, a machine to run steps on, and the files that are held against both."""
+"""A machine to run steps on, our actions and workflows, and those that `init` writes."""
 
 from __future__ import annotations
 
-import json
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from integration.action.machine import Machine
 from integration.action.runner import REPOSITORY
-from node import install
+from makeweight.project.project import Project
+from makeweight.project.reading import understand
+from makeweight.starter import workflows
 
-PACKAGES = {
-    "@actions/languageservice": "0.3.61",
-    "@actions/workflow-parser": "0.3.61",
-    "@actions/expressions": "0.3.61",
-}
-Grammar = Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def grammar() -> Iterator[Grammar]:
-    """Asks GitHub's language service; see grammar.mjs for what may be asked."""
-    here = Path(__file__).with_name("grammar.mjs")
-    command = ["node", str(install("actions", PACKAGES, here) / here.name)]
-    # loading it takes longer than most answers; it ends with its standard input
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as service:
-
-        def ask(question: Mapping[str, Any]) -> dict[str, Any]:
-            assert service.stdin is not None
-            assert service.stdout is not None
-            print(json.dumps(question), file=service.stdin, flush=True)
-            told = service.stdout.readline()
-            assert told, service.communicate()[1]
-            answer: dict[str, Any] = json.loads(told)
-            return answer
-
-        yield ask
+CONFIG = """
+model: {onnx: model.onnx}
+data: {npz: {test: test.npz}}
+variants: {half: {steps: [float16]}}
+budget: {size: {max: 1 MB}}
+"""
 
 
 @pytest.fixture
@@ -55,3 +33,20 @@ def ours() -> dict[str, str]:
     found = [REPOSITORY / "action.yml", REPOSITORY / "setup" / "action.yml"]
     found += sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
     return {path.relative_to(REPOSITORY).as_posix(): path.read_text() for path in found}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., dict[Path, str]]:
+    """The workflows for a project in a git repository; in a folder of it, if one is given."""
+
+    def write(
+        where: str, folder: str = ".", config: str = CONFIG, lock: str | None = None, branch: str = "main"
+    ) -> dict[Path, str]:
+        root = tmp_path / folder
+        root.mkdir(parents=True, exist_ok=True)
+        if not (tmp_path / ".git").exists():
+            subprocess.run(["git", "init", "--quiet", "-b", "a-feature"], cwd=tmp_path, check=True)
+        project: Project = understand(config, "makeweight.yaml", root)
+        return dict(workflows.plan(tmp_path, root, project, where, lock, branch).files)
+
+    return write

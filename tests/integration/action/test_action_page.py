@@ -11,24 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from integration.action.conftest import CONFIG
 from integration.action.expressions import Context, filled, holds
-from integration.action.references import of_workflow
 from integration.action.runner import REPOSITORY
-from makeweight.project.project import Project
-from makeweight.project.reading import understand
-from makeweight.starter import workflows
 from makeweight.starter.arguments import Given
 from makeweight.verbs import init
 from makeweight_base.errors import UsageError
 
 PAGE = REPOSITORY / "docs" / "github-action.md"
-CONFIG = """
-model: {onnx: model.onnx}
-data: {npz: {test: test.npz}}
-variants: {half: {steps: [float16]}}
-budget: {size: {max: 1 MB}}
-"""
-ACTIONS = {"OWNER/REPO": "action.yml", "OWNER/REPO/setup": "setup/action.yml"}
 
 
 def snippets() -> dict[str, str]:
@@ -46,30 +36,6 @@ def table(head: str) -> list[list[str]]:
 def shown(default: str) -> str:
     quoted = json.dumps(default) if " " in default and "${{" not in default else default
     return f"`{quoted}`" if default else "empty"
-
-
-def asked(documents: dict[str, str], repository: str = "OWNER/REPO") -> dict[str, object]:
-    """A question to GitHub's language service, with our actions where the documents look for them."""
-    texts = {name: (REPOSITORY / name).read_text() for name in ("action.yml", "setup/action.yml")}
-    called = ".github/workflows/continuous-compression.yml"
-    actions = {repository: texts["action.yml"], f"{repository}/setup": texts["setup/action.yml"]}
-    actions[f"{repository}/{called}"] = (REPOSITORY / called).read_text()
-    return {"documents": documents, "files": texts, "actions": actions}
-
-
-def test_the_snippets_are_workflows(grammar) -> None:
-    found = snippets()
-    assert len(found) == 3
-    assert grammar(asked(found)) == {name: [] for name in found}
-    assert {name: of_workflow(text) for name, text in found.items()} == {name: [] for name in found}
-
-
-def test_a_misspelt_input_in_a_snippet_is_seen(grammar) -> None:
-    broken = {name: text.replace("requirements:", "requirement:") for name, text in snippets().items()}
-    one, _, called = grammar(asked(broken)).values()
-    assert "Invalid action input 'requirement'" in one[0]
-    assert called
-    assert sum(bool(of_workflow(text)) for text in broken.values()) == 2
 
 
 def test_the_tables_are_those_of_the_action() -> None:
@@ -100,42 +66,6 @@ def test_the_relay_is_the_one_that_we_use(written) -> None:
         assert mine.get("with") == other.get("with")
         assert mine.get("run") == other.get("run")
     assert own["jobs"]["comment"]["permissions"] == theirs["jobs"]["comment"]["permissions"]
-
-
-@pytest.fixture
-def written(tmp_path: Path):
-    """The workflows for a project in a git repository; in a folder of it, if one is given."""
-
-    def write(
-        where: str, folder: str = ".", config: str = CONFIG, lock: str | None = None, branch: str = "main"
-    ) -> dict[Path, str]:
-        root = tmp_path / folder
-        root.mkdir(parents=True, exist_ok=True)
-        if not (tmp_path / ".git").exists():
-            subprocess.run(["git", "init", "--quiet", "-b", "a-feature"], cwd=tmp_path, check=True)
-        project: Project = understand(config, "makeweight.yaml", root)
-        return dict(workflows.plan(tmp_path, root, project, where, lock, branch).files)
-
-    return write
-
-
-@pytest.mark.parametrize("folder", [".", "models/a", "models/my model: #1", "-x", "ünï", "123", "null", "it's"])
-def test_what_is_written_can_be_read(written, grammar, folder: str) -> None:
-    pinned = f"somebody/weights@{'0123456789' * 4}"
-    texts = {str(path): text for path, text in written(pinned, folder, lock="requirements.txt", branch="trunk").items()}
-    assert grammar(asked(texts, "somebody/weights")) == {name: [] for name in texts}
-    whole, comment = (yaml.safe_load(text) for text in texts.values())
-    (job,) = whole["jobs"].values()
-    step = job["steps"][-1]
-    assert step["uses"] == pinned
-    assert step["with"]["project"] == folder
-    assert step["with"]["requirements"] == ("requirements.txt" if folder == "." else f"{folder}/requirements.txt")
-    name = "makeweight" if folder == "." else f"makeweight ({folder})"
-    assert whole["name"] == name
-    assert filled(job["name"], Context({"github": {"event": {"action": "opened"}}})) == name
-    assert comment[True]["workflow_run"]["workflows"] == [whole["name"]]
-    assert comment["jobs"]["comment"]["steps"][1]["uses"] == pinned.replace("@", "/setup@")
-    assert whole[True]["push"]["branches"] == ["trunk"]
 
 
 @pytest.mark.parametrize(
