@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import probing
 from makeweight.cli import main
 from makeweight.measurement import Measurement, loads
 
@@ -28,15 +29,16 @@ def run(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, variant:
     monkeypatch.setattr(sys, "path", list(sys.path))
     # training is nothing that makeweight may see run: no `sources` cover it
     subprocess.run([sys.executable, "train.py", "--epochs", str(epochs)], check=True)
-    for verb in (
-        ["baseline"],
-        ["compress", variant],
-        ["evaluate", variant],
-        ["device", "local"],
-        ["benchmark", variant, "--device", "local"],
-        ["report"],
-    ):
-        assert main(verb) == 0, verb
+    with probing.here():
+        for verb in (
+            ["baseline"],
+            ["compress", variant],
+            ["evaluate", variant],
+            ["device", "local"],
+            ["benchmark", variant, "--device", "local"],
+            ["report"],
+        ):
+            assert main(verb) == 0, verb
 
 
 def measured(file: Path) -> dict[str, Measurement]:
