@@ -7,8 +7,8 @@ of its own. Signals are passed on to it, it is killed with the one who asked, an
 `tests/integration/test_preloaded.py` holds both kinds beside each other.
 
 Whatever would have Python itself or a library behave otherwise from its beginning (PYTHONPATH, another locale, threads)
-and every other use of `python3` goes to the real one. Tests of imports, sessions and what is left behind are made
-with the real commands (`without`).
+and every other use of `python3` goes to the real one, jobs of the probe that ask for memory among them. Tests of
+imports, sessions and what is left behind are made with the real commands (`without`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import errno
 import gc
 import importlib
 import io
+import json
 import marshal
 import os
 import pkgutil
@@ -42,8 +43,11 @@ SOCKET = "socket"
 HELD = "held"
 # Nobody waits for what stands for the commands, and Python would complain of a process that is forgotten.
 _BEGUN: list[subprocess.Popen[bytes]] = []
-PLUGIN, MONITORS = ("makeweight", "dvc"), ("makeweight_monitors",)
-"""Modules that `python3 -m` is answered for; those of the plugin are programs of these names, too."""
+PROGRAMS = ("makeweight", "dvc")
+PLUGIN, MONITORS = (*PROGRAMS, "makeweight_probe"), ("makeweight_monitors",)
+"""Modules that `python3 -m` is answered for, as are programs of the first two names."""
+ASKED = ("AnswersJob", "BlocksJob", "FactsJob", "MatrixJob", "OutputsJob", "ProfileJob")
+"""Jobs of the probe that a fork carries out; others are about a process that has imported nothing."""
 # What Python, the C library and the libraries of numbers read once, when they are loaded.
 FIXED = ("PYTHON", "LANG", "LC_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "MALLOC_")
 LOADED = (
@@ -73,6 +77,8 @@ LOADED = (
         "configobj",
         "pyparsing",
     ),
+    *("makeweight_probe.__main__", "makeweight_probe.answers", "makeweight_probe.arms", "makeweight_probe.outputs"),
+    *("makeweight_probe.profile", "makeweight_probe.sessions.onnxruntime"),
     *("ruamel.yaml", "networkx", "onnx.reference", "onnx.inliner", "numpy.ma", "jinja2", "requests", "rich.table"),
 )
 OF_MODULES = ("torch._dynamo", "torch.onnx._internal.exporter._core", "onnxscript", "torch_pruning")
@@ -183,7 +189,7 @@ def _begin(folder: Path, more: Sequence[str], modules: Sequence[str]) -> int:
     own = {name: value for name, value in os.environ.items() if name.startswith(FIXED) and value}
     own.pop("PYTHONPATH", None)
     parts = {"python": BIN / "python3", "bin": str(BIN), "own": own, "fixed": FIXED, "modules": tuple(modules)}
-    for name in ("python3", *(set(modules) & set(PLUGIN))):
+    for name in ("python3", *(set(modules) & set(PROGRAMS))):
         (folder / name).write_text(CLIENT.format(socket=str(place), **parts))
         (folder / name).chmod(0o755)
     os.mkfifo(folder / HELD)
@@ -308,14 +314,25 @@ def _become(
     if name == "python3":
         at = rest.index("-m")
         name, first, argv = rest[at + 1], "" if "-P" in rest[:at] else cwd, rest[at + 1 :]
+    if name == "makeweight_probe" and not _is_asked(argv):
+        os.execv(BIN / "python3", [str(BIN / "python3"), *rest])
     sys.argv = argv
     sys.path[:0] = [first] if first else []
     try:
+        if name == "makeweight_probe":
+            sys.exit(importlib.import_module(f"{name}.__main__").main(argv[1:]))
         sys.exit(importlib.import_module(f"{name}.cli").main())
     except SystemExit as asked:
         if asked.code is None or isinstance(asked.code, int):
             _end(asked.code or 0)
         raise
+
+
+def _is_asked(argv: list[str]) -> bool:
+    try:
+        return json.loads(Path(argv[1]).read_text())["kind"] in ASKED
+    except (IndexError, KeyError, OSError, ValueError):
+        return False
 
 
 def _end(code: int) -> None:

@@ -51,6 +51,11 @@ def ended(commands: Path, folder: Path, line: str, **more: str) -> Ended:
             id="folder and umask",
         ),
         pytest.param("dvc root", 253, id="DVC's refusal"),
+        pytest.param(
+            """echo '{"protocol": 0, "kind": "FactsJob"}' > job; python3 -P -m makeweight_probe job answer""",
+            3,
+            id="a job of the probe",
+        ),
         pytest.param("python3 -c 'import sys; print(sys.executable, sys.argv)' 'a b'", 0, id="any other Python"),
         pytest.param("echo 'print(1)' > yaml.py; PYTHONPATH=. makeweight gate", 4, id="what is to be imported instead"),
     ],
