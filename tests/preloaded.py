@@ -218,10 +218,9 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _load(modules: Sequence[str], more: Sequence[str]) -> None:
-    loaded, rooms = ((), SERVING) if tuple(modules) == MONITORS else (LOADED, ROOMS)
-    for name in (*loaded, *more):
+    for name in (*(LOADED if "dvc" in modules else ()), *more):
         importlib.import_module(name)
-    for room in rooms:
+    for room in ROOMS if "makeweight" in modules else SERVING:
         package = importlib.import_module(room)
         for found in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{package.__name__}."):
             if not found.ispkg and not found.name.endswith("__main__"):

@@ -114,7 +114,7 @@ def test_a_signal_ends_both(
 def test_nothing_is_left_when_the_commands_go(tmp_path: Path) -> None:
     key = tmp_path / "key"
     os.mkfifo(key)
-    with preloaded.commands(tmp_path) as folder:
+    with preloaded.commands(tmp_path, modules=["makeweight"]) as folder:
         process = subprocess.Popen(
             [folder / "makeweight", "sign", key, "--key", key],
             env=environment(folder),
