@@ -102,43 +102,44 @@ SERVING = (
 CLIENT = """\
 #!{python} -IS
 import sys
-import marshal, os, signal, struct, _socket, array
+# what os, signal and struct are made of: they import as much again as this script takes
+import array, marshal, posix, _signal, _socket, _struct
 argv, own = sys.argv, {own!r}
-name = os.path.basename(argv[0])
+name = argv[0].rpartition("/")[2]
 def real():
-    os.execv({bin!r} + "/" + name, [{bin!r} + "/" + name, *argv[1:]])
+    posix.execv({bin!r} + "/" + name, [{bin!r} + "/" + name, *argv[1:]])
 at = 1
 while name == "python3" and argv[at:] and argv[at] in ("-E", "-P"):
     at += 1
 if name == "python3" and not (argv[at:at + 1] == ["-m"] and argv[at + 1:] and argv[at + 1] in {modules!r}):
     real()
-given = {{key: value for key, value in os.environ.items() if key.startswith({fixed!r}) and value}}
+given = {{key: value for key, value in posix.environ.items() if key.startswith({fixed!r}) and value}}
 if given != own:
     real()
-call = marshal.dumps((argv, dict(os.environb), os.getcwd(), os.umask(0),
-    [each for each in (1, 2, 3, 15) if signal.getsignal(each) == signal.SIG_IGN]))
+call = marshal.dumps((argv, posix.environ, posix.getcwd(), posix.umask(0),
+    [each for each in (1, 2, 3, 15) if _signal.getsignal(each) == _signal.SIG_IGN]))
 server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
 server.connect({socket!r})
 fds = array.array("i", [0, 1, 2])
-server.sendmsg([struct.pack("I", len(call))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)])
+server.sendmsg([_struct.pack("I", len(call))], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)])
 server.sendall(call)
 def answer():
     told = server.recv(4, _socket.MSG_WAITALL)
-    return struct.unpack("i", told)[0] if len(told) == 4 else sys.exit("what stands for " + name + " has ended")
+    return _struct.unpack("i", told)[0] if len(told) == 4 else sys.exit("what stands for " + name + " has ended")
 pid = answer()
 def pass_on(number, _):
     try:
-        os.killpg(pid, number)
+        posix.killpg(pid, number)
     except ProcessLookupError:
         pass
 for each in (1, 2, 3, 15):
-    if signal.getsignal(each) != signal.SIG_IGN:
-        signal.signal(each, pass_on)
-code = os.waitstatus_to_exitcode(answer())
+    if _signal.getsignal(each) != _signal.SIG_IGN:
+        _signal.signal(each, pass_on)
+code = posix.waitstatus_to_exitcode(answer())
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL) if -code != 9 else None
-    os.kill(os.getpid(), -code)
-os._exit(code)
+    _signal.signal(-code, _signal.SIG_DFL) if -code != 9 else None
+    posix.kill(posix.getpid(), -code)
+posix._exit(code)
 """
 
 
@@ -188,7 +189,13 @@ def _begin(folder: Path, more: Sequence[str], modules: Sequence[str]) -> int:
     place = folder / SOCKET
     own = {name: value for name, value in os.environ.items() if name.startswith(FIXED) and value}
     own.pop("PYTHONPATH", None)
-    parts = {"python": BIN / "python3", "bin": str(BIN), "own": own, "fixed": FIXED, "modules": tuple(modules)}
+    parts = {
+        "python": BIN / "python3",
+        "bin": str(BIN),
+        "own": {os.fsencode(name): os.fsencode(value) for name, value in own.items()},
+        "fixed": tuple(map(os.fsencode, FIXED)),
+        "modules": tuple(modules),
+    }
     for name in ("python3", *(set(modules) & set(PROGRAMS))):
         (folder / name).write_text(CLIENT.format(socket=str(place), **parts))
         (folder / name).chmod(0o755)
