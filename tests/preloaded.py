@@ -321,7 +321,7 @@ def _become(
         at = rest.index("-m")
         name, first, argv = rest[at + 1], "" if "-P" in rest[:at] else cwd, rest[at + 1 :]
     if name == "makeweight_probe" and not _is_asked(argv):
-        os.execv(BIN / "python3", [str(BIN / "python3"), *rest])
+        os.execv(BIN / "python3", [str(BIN / "python3"), *rest])  # noqa: S606 - it is to be that process
     sys.argv = argv
     sys.path[:0] = [first] if first else []
     try:

@@ -57,7 +57,7 @@ variants:
   half: {{steps: [float16]}}
   elsewhere: {{runtime: onnxruntime, steps: [{{quantize: {{method: static}}}}]}}
 devices:
-  drawer: {{kind: drawer, folder: "{folder}", interpreter: "{interpreter}", processes: 1, seconds: 0.5}}
+  drawer: {{kind: drawer, folder: "{folder}", interpreter: "{interpreter}", processes: 1}}
   here: {{kind: local, processes: 1}}
 budget:
   accuracy: {{max_drop: 5 pt}}
