@@ -79,6 +79,10 @@ LOADED = (
     ),
     *("makeweight_probe.__main__", "makeweight_probe.answers", "makeweight_probe.arms", "makeweight_probe.outputs"),
     *("makeweight_probe.profile", "makeweight_probe.sessions.onnxruntime"),
+    *("dvc._debug", "dvc.dirs", "dvc.repo.brancher", "dvc.repo.graph", "dvc.repo.init", "dvc.repo.worktree"),
+    *("dvc_data.hashfile._progress", "dvc_data.hashfile.db.index", "dvc_data.hashfile.status", "dvc_data.index.push"),
+    *("dulwich.index", "platformdirs.unix", "pydot", "ruamel.yaml.mergevalue", "rich.console", "pydantic.dataclasses"),
+    *("cryptography.hazmat.primitives.serialization", "encodings.cp437", "encodings.utf_16_le"),
     *("ruamel.yaml", "networkx", "onnx.reference", "onnx.inliner", "numpy.ma", "jinja2", "requests", "rich.table"),
 )
 OF_MODULES = ("torch._dynamo", "torch.onnx._internal.exporter._core", "onnxscript", "torch_pruning")
@@ -88,7 +92,7 @@ ROOMS = tuple(
     f"makeweight.{room}"
     for room in (
         *("artifact", "ci", "compress", "devices", "evidence", "github", "pipeline", "report", "starter", "verbs"),
-        *("verbs.ci", "cli"),
+        *("verbs.ci", "cli", "runtimes", "runtimes.onnxruntime"),
     )
 )
 # Of the monitors what serves, and what reads a project.
