@@ -1,8 +1,9 @@
-"""Prism, which holds HTTP requests against an OpenAPI description: in front of a server, or in place of one."""
+"""Prism, which holds HTTP requests against OpenAPI descriptions: in front of a server, or in place of one."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import requests
 
-_PROGRAM = "node_modules/@stoplight/prism-cli/dist/index.js"
+SCRIPT = Path(__file__).with_suffix(".cjs")
 _SECONDS = 120
 
 
@@ -45,18 +46,29 @@ class Watching(requests.Session):
 
 
 @contextlib.contextmanager
-def running(folder: Path, description: Path, upstream: str | None, log: Path) -> Iterator[str]:
-    """The address of a Prism on loopback: one that passes requests on to `upstream`, or that answers by examples."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mode = ["mock", str(description)] if upstream is None else ["proxy", str(description), upstream]
-    command = [str(shutil.which("node")), str(folder / _PROGRAM), *mode, "--host", "127.0.0.1", "--port", str(port)]
+def running(folder: Path, log: Path, *descriptions: tuple[Path, str | None]) -> Iterator[list[str]]:
+    """The addresses of Prisms on loopback, one for each description: it passes requests on to the server that is named
+    with it, or answers by examples.
+
+    Args:
+        folder: where its packages are installed, with `SCRIPT`.
+    """
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.socket()) for _ in descriptions]
+        for each in free:
+            each.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in free]
+    asked = [
+        json.dumps({"document": str(document), "port": port, "upstream": upstream})
+        for (document, upstream), port in zip(descriptions, ports, strict=True)
+    ]
+    command = [str(shutil.which("node")), str(folder / SCRIPT.name), *asked]
     with log.open("w") as written:
         process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
-        _wait(process, port, log)
-        yield f"http://127.0.0.1:{port}"
+        for port in ports:
+            _wait(process, port, log)
+        yield [f"http://127.0.0.1:{port}" for port in ports]
     finally:
         process.terminate()
         try:

@@ -68,12 +68,8 @@ REMARKS = [Annotation("makeweight.yaml", line, "failure", "size", "over") for li
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    return node.install("prism", json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"])
-
-
-@pytest.fixture(scope="module")
-def whole(folder: Path) -> Path:
-    return folder / "node_modules/@octokit/openapi/generated/api.github.com.json"
+    packages = json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"]
+    return node.install("prism", packages, prism.SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +80,26 @@ def behind() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def between(folder: Path, whole: Path, behind: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    at = tmp_path_factory.mktemp("between")
-    openapi.reduce(whole, CALLS, at / "github.json", answers=False)
-    with prism.running(folder, at / "github.json", behind.url, at / "prism.log") as url:
-        yield url
+def prisms(folder: Path, behind: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    at = tmp_path_factory.mktemp("prisms")
+    whole = folder / "node_modules/@octokit/openapi/generated/api.github.com.json"
+    requests, answers = at / "requests.json", at / "answers.json"
+    openapi.reduce(whole, CALLS, requests, answers=False)
+    openapi.reduce(whole, CALLS, answers)
+    with prism.running(folder, at / "prism.log", (requests, behind.url), (answers, None)) as urls:
+        yield urls
 
 
-@pytest.fixture(scope="module")
-def instead(folder: Path, whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    at = tmp_path_factory.mktemp("instead")
-    openapi.reduce(whole, CALLS, at / "github.json")
-    with prism.running(folder, at / "github.json", None, at / "prism.log") as url:
-        yield url
+@pytest.fixture
+def between(prisms: list[str]) -> str:
+    """One that passes on what it holds against the description."""
+    return prisms[0]
+
+
+@pytest.fixture
+def instead(prisms: list[str]) -> str:
+    """One that answers itself."""
+    return prisms[1]
 
 
 @pytest.fixture
