@@ -146,12 +146,12 @@ def cell(figures: Figures, of: Measurand, variant: str, device: str | None = Non
     change = None if variant == BASELINE else figures.change(of, variant, device)
     if figure is None or figure.value is None:
         return Cell(of, device, "", "", change, figures.reason(of, variant, device))
-    details = [each.detail or "" if each is not None else "" for each in (figure, drop)]
+    own, of_drop = (each.detail or "" if each is not None else "" for each in (figure, drop))
     before = None
     if beside is None and device is not None and variant != BASELINE:
         before = figures.own_baseline(of, variant, device)
     around = written_interval(figure)
-    return Cell(of, device, written(figure), around, change, "", *details, "" if before is None else written(before))
+    return Cell(of, device, written(figure), around, change, "", own, of_drop, "" if before is None else written(before))
 
 
 def _word(verdict: Verdict, own: VariantVerdict) -> str:
