@@ -151,7 +151,9 @@ def cell(figures: Figures, of: Measurand, variant: str, device: str | None = Non
     if beside is None and device is not None and variant != BASELINE:
         before = figures.own_baseline(of, variant, device)
     around = written_interval(figure)
-    return Cell(of, device, written(figure), around, change, "", own, of_drop, "" if before is None else written(before))
+    return Cell(
+        of, device, written(figure), around, change, "", own, of_drop, "" if before is None else written(before)
+    )
 
 
 def _word(verdict: Verdict, own: VariantVerdict) -> str:
