@@ -46,7 +46,7 @@ _BEGUN: list[subprocess.Popen[bytes]] = []
 PROGRAMS = ("makeweight", "dvc")
 PLUGIN, MONITORS = (*PROGRAMS, "makeweight_probe"), ("makeweight_monitors",)
 """Modules that `python3 -m` is answered for, as are programs of the first two names."""
-ASKED = ("AnswersJob", "BlocksJob", "FactsJob", "MatrixJob", "OutputsJob", "ProfileJob")
+ASKED = ("AnswersJob", "BlocksJob", "FactsJob", "MatrixJob", "ProfileJob")
 """Jobs of the probe that a fork carries out; others are about a process that has imported nothing."""
 # What Python, the C library and the libraries of numbers read once, when they are loaded.
 FIXED = ("PYTHON", "LANG", "LC_", "LD_", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "MALLOC_")

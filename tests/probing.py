@@ -24,14 +24,13 @@ from makeweight_probe.job import (
     BlocksJob,
     FactsJob,
     MatrixJob,
-    OutputsJob,
     ProfileJob,
     dump_result,
     load_job,
     load_setting,
 )
 
-KINDS = (AnswersJob, BlocksJob, FactsJob, MatrixJob, OutputsJob, ProfileJob)
+KINDS = (AnswersJob, BlocksJob, FactsJob, MatrixJob, ProfileJob)
 """What this process answers as a fresh one does, and what leaves nothing behind in it."""
 
 
