@@ -57,7 +57,9 @@ def ended(commands: Path, folder: Path, line: str, **more: str) -> Ended:
             id="a job of the probe",
         ),
         pytest.param("python3 -c 'import sys; print(sys.executable, sys.argv)' 'a b'", 0, id="any other Python"),
-        pytest.param("echo 'print(1)' > yaml.py; PYTHONPATH=. makeweight gate", 4, id="what is to be imported instead"),
+        pytest.param(
+            "echo 'print(1)' > yaml.py; PYTHONPATH=. makeweight report", 4, id="what is to be imported instead"
+        ),
     ],
 )
 def test_both_say_the_same_and_end_alike(preloaded_commands: Path, tmp_path: Path, line: str, code: int) -> None:

@@ -88,7 +88,7 @@ def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None
         way_out: what to do where it fails.
 
     Raises:
-        RecipeFailed: it no longer runs, answers in another shape, or NaN or infinity where it had a number.
+        RecipeFailed: it no longer runs, answers in another shape, or NaN, or infinity where it had none.
     """
     import torch
 
@@ -104,7 +104,7 @@ def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None
     if answer.shape != before.shape:
         was = list(before.shape)
         raise RecipeFailed(f"{called} answers in the shape {list(answer.shape)}, before in {was}; {way_out}")
-    if not bool((torch.isfinite(answer) | ~torch.isfinite(before)).all()):
+    if not bool((torch.isfinite(answer) | (answer == before)).all()):
         raise RecipeFailed(f"{called} answers NaN or infinity")
 
 
