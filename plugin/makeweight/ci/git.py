@@ -44,7 +44,7 @@ class Git:
         kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
         # nor is an object taken for another that is said to replace it (git-replace)
         self._environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
-        asked = self._done("rev-parse", "--is-inside-work-tree", "--show-prefix")
+        asked = self._done("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
         if b"dubious ownership" in asked.stderr:
             raise EnvironmentFailed(
                 "git will not read this repository: it belongs to another user",
@@ -52,11 +52,18 @@ class Git:
                 do="In a job that runs in a container: `git config --global --add safe.directory "
                 '"$GITHUB_WORKSPACE"`, before makeweight.',
             )
-        inside, _, prefix = asked.stdout.partition(b"\n")
+        inside, place, prefix = [*asked.stdout.split(b"\n", 2), b"", b""][:3]
         self.prefix = os.fsdecode(prefix.removesuffix(b"\n"))
         """The folder's place within the work tree, with a slash at its end; empty at the top."""
-        if b"cannot use bare repository" in asked.stderr:
-            raise _a_repository_in_a_commit(folder)
+        # git before 2.38 believes such a folder all the same, and would fetch as its `config` says
+        in_itself = bool(place) and folder.resolve().is_relative_to(os.fsdecode(place))
+        if in_itself or b"cannot use bare repository" in asked.stderr:
+            raise UsageError(
+                "this folder holds a git repository of its own, without a work tree, and is none of the one around it",
+                where=str(folder.resolve()),
+                do="Run it in a checkout. If `HEAD`, `config`, `objects` and `refs` came with a commit, remove them "
+                "there.",
+            )
         if inside != b"true":
             raise UsageError(
                 "this is no git repository, so there is nothing to compare with",
@@ -69,7 +76,7 @@ class Git:
         the commit leads. The base has nothing in that other one, so that a change could get rid of the base's budget.
 
         Raises:
-            UsageError: a link leads to it, it lies in a submodule, or it is a repository by itself.
+            UsageError: a link leads to it, or it lies in a submodule.
         """
         link = next((each for each in self._steps() if each.is_symlink() and git_root(each.parent) is not None), None)
         if link is not None:
@@ -78,11 +85,7 @@ class Git:
                 where=str(link),
                 do="Name the project by the folder that it lies in, without links on the way.",
             )
-        told = self._run("rev-parse", "--absolute-git-dir", "--show-superproject-working-tree")
-        place, _, around = told.partition(b"\n")
-        if self.folder.resolve().is_relative_to(os.fsdecode(place)):
-            raise _a_repository_in_a_commit(self.folder)
-        if around.strip():
+        if self._run("rev-parse", "--show-superproject-working-tree").strip():
             raise UsageError(
                 "the project lies in a submodule, of whose commits this run is not",
                 where=str(self.folder.resolve()),
@@ -318,14 +321,6 @@ class Git:
             )
         except FileNotFoundError as error:
             raise EnvironmentFailed("git is not installed", do="Install it and run again.") from error
-
-
-def _a_repository_in_a_commit(folder: Path) -> UsageError:
-    return UsageError(
-        "this folder holds a git repository of its own, with nothing but its files, and is none of the one around it",
-        where=str(folder.resolve()),
-        do="Remove `HEAD`, `config`, `objects` and `refs` from the commit.",
-    )
 
 
 def authenticated(environment: Mapping[str, str], server: str, token: str | None) -> dict[str, str]:

@@ -281,8 +281,12 @@ def test_a_project_is_the_folder_of_that_name_in_the_commit(origin: Origin, monk
         Git(Path(), {**ENVIRONMENT, "PWD": str(origin.work / "models/one")}).require_own()
 
 
-def test_a_repository_that_a_commit_holds_is_not_the_one_around_it(origin: Origin) -> None:
+@pytest.mark.parametrize("told", [("-c", "safe.bareRepository=explicit"), ()], ids=["this git", "before 2.38"])
+def test_a_repository_that_a_commit_holds_is_not_the_one_around_it(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch, told: tuple[str, ...]
+) -> None:
     """git would take the folder for one, and run what its `config` names, beside the token of the gate."""
+    monkeypatch.setattr("makeweight.ci.git._GIT", ("git", *told))
     folder = origin.work / "models/one"
     folder.mkdir(parents=True)
     for name, text in {
@@ -300,6 +304,9 @@ def test_a_repository_that_a_commit_holds_is_not_the_one_around_it(origin: Origi
     assert git(folder, "rev-parse", "--is-inside-work-tree", "--git-dir").split() == ["true", "."]
     with pytest.raises(UsageError, match="holds a git repository of its own"):
         Git(folder, ENVIRONMENT)
+    with pytest.raises(UsageError, match="without a work tree") as refused:
+        Git(origin.bare, ENVIRONMENT)
+    assert str(refused.value.do).startswith("Run it in a checkout.")
     assert not (origin.folder / "ran").exists()
 
 
