@@ -104,8 +104,9 @@ class Ssh:
             *(word for option in (*_ALWAYS, *_shared(options.config)) for word in ("-o", option)),
         )
         # it is run from the home folder, and no shell reads its name
+        python = f".{options.python[1:]}" if options.python.startswith("~/") else options.python
         # -P: what lies in the home folder must not take the place of one of Python's own modules
-        self._bare_python = (options.python.removeprefix("~/"), "-P")
+        self._bare_python = (python, "-P")
 
     @property
     def bare_python(self) -> Sequence[str]:

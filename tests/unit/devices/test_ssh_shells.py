@@ -76,10 +76,11 @@ def test_a_private_folder_is_found(board: Ssh, home: Path) -> None:
     assert board.python == (f"{board.furnished}/bin/python", "-P")
 
 
-def test_a_python_below_the_home_folder_is_found_by_its_tilde(home: Path) -> None:
-    (home / "venv").mkdir()
-    timing_programs.program(home / "venv/python", 'echo "$1" >&2\n')
-    board = Ssh("board", SshOptions(host="board", python="~/venv/python"))
+@pytest.mark.parametrize("place", ["venv/python", "python"])
+def test_a_python_below_the_home_folder_is_found_by_its_tilde(home: Path, place: str) -> None:
+    (home / place).parent.mkdir(exist_ok=True)
+    timing_programs.program(home / place, 'echo "$1" >&2\n')
+    board = Ssh("board", SshOptions(host="board", python=f"~/{place}"))
     assert board.run(["env", *board.python]).said == "-P\n"
 
 
