@@ -15,7 +15,7 @@ from typing import Any
 from makeweight.artifact.ports import Port
 from makeweight.compress import accelerator
 from makeweight.compress.examples import PICTURES, Batch, Examples
-from makeweight.compress.reproducible import Generators
+from makeweight.user.seeded import generators_restored
 
 # Examples that it is tried on, at most.
 _SOME = 8
@@ -37,7 +37,7 @@ def arranged(data: Examples, module: Any, size: int, loss: Callable[[Batch], Any
     turned = replace(data, channels_last=True)
     some = min(size, _SOME)
     try:
-        plain, other = (_tried(module, loss, next(each.batches(some))) for each in (data, turned))
+        plain, other = (_tried(module, loss, each, some) for each in (data, turned))
     except Exception:  # noqa: BLE001 - of a module that counts on how its tensors lie; other faults training tells
         return data
     return turned if abs(plain - other) <= _NEAR * max(1.0, abs(plain)) else data
@@ -48,16 +48,18 @@ def _has_channels(port: Port) -> bool:
     return len(port.shape) == PICTURES and port.shape[1] != 1 and port.dtype.startswith("float")
 
 
-def _tried(module: Any, loss: Callable[[Batch], Any], batch: Batch) -> float:
-    """A loss, with the module as it was before."""
+def _tried(module: Any, loss: Callable[[Batch], Any], data: Examples, size: int) -> float:
+    """The loss of the first examples, with the module and all random numbers as they were before. Its gradients are
+    computed too, since a backward of the user's own may count on how tensors lie as well; but none that somebody
+    listens to, who would take it for one of the training's."""
     import torch
 
-    generators = Generators()
-    before = generators.state_dict()
-    with torch.no_grad(), _copied_buffers(module):
-        found = float(loss(batch))
-    generators.load_state_dict(before)
-    return found
+    unheard = [each for each in module.parameters() if each.requires_grad and not each._backward_hooks]
+    with generators_restored(), _copied_buffers(module):
+        lost = loss(next(data.batches(size)))
+        if unheard:
+            torch.autograd.grad(lost, unheard, allow_unused=True)
+    return float(lost.detach())
 
 
 @contextmanager

@@ -95,16 +95,17 @@ def train(
     checkpoint = (given.checkpoints or Checkpoints()).next(data.split, module, options.model_dump(mode="json"), on)
     mixed = multiplying_in(options.precision, data.on, given.progress)
     show = (given.curves or Curves()).begin()
-    if checkpoint.restore(parts):
-        given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
-        show(reached.figures)
-    ahead = range(reached.epochs + 1, options.epochs + 1) if reached.ended is None else ()
 
     def lost(batch: Batch) -> Any:
         return loss(_forward(module, batch.inputs, given.output, label), batch)
 
-    if ahead:
-        data = channels_last.arranged(data, module.train(), options.batch, lost)
+    # asked of the weights that it begins with: one that is taken up again goes on in the same way, to the byte
+    data = channels_last.arranged(data, module.train(), options.batch, lost)
+    module.eval()
+    if checkpoint.restore(parts):
+        given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
+        show(reached.figures)
+    ahead = range(reached.epochs + 1, options.epochs + 1) if reached.ended is None else ()
     for epoch in given.progress.over(ahead, label, len(ahead)):
         module.train()
         total = seen = 0.0

@@ -560,6 +560,22 @@ def test_what_a_step_left_behind_holds_through_a_later_training(make_project: An
     assert not torch.equal(weight[1::2], before["0.weight"][1::2])
 
 
+class ViewsInBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, values: Any) -> Any:
+        context.save_for_backward(values)
+        return values.clone()
+
+    @staticmethod
+    def backward(context: Any, gradient: Any) -> Any:
+        (values,) = context.saved_tensors
+        return gradient + 0 * values.view(-1)[0]
+
+
+def _drawn_and_viewed(values: Any) -> Any:
+    return values.view(len(values), -1) + 0 * torch.rand(1) if values.is_contiguous() else torch.rand(1).view(9)
+
+
 class Network(nn.Module):
     """Convolutions with a normalization and dropout; the flattening is given."""
 
@@ -580,13 +596,15 @@ class Network(nn.Module):
     [
         pytest.param(lambda values: values.flatten(1), True, id="reshaped"),
         pytest.param(lambda values: values.view(len(values), -1), False, id="viewed"),
+        pytest.param(_drawn_and_viewed, False, id="viewed-after-a-draw"),
+        pytest.param(lambda values: ViewsInBackward.apply(values).flatten(1), False, id="viewed-in-backward"),
         pytest.param(lambda values: values.as_strided((len(values), 288), (288, 1)), False, id="by-strides"),
     ],
 )
 def test_channels_lie_last_where_a_module_does_not_count_on_how_they_lie(
     make_project: Any, make_given: Any, flattened: Any, last: bool
 ) -> None:
-    rng = np.random.default_rng(0)
+    rng, heard = np.random.default_rng(0), list[Any]()
     pictures, targets = rng.random((20, 3, 6, 6), np.float32), rng.integers(0, 3, 20)
     given = replace(
         make_given(make_project()),
@@ -597,6 +615,7 @@ def test_channels_lie_last_where_a_module_does_not_count_on_how_they_lie(
     with reproducible(0):
         network = Network(flattened)
         plain = copy.deepcopy(network)
+        network.first.weight.register_hook(heard.append)
         loss = training.train(
             network,
             Examples(given.splits["train"], given.task, given.ports),
@@ -604,6 +623,7 @@ def test_channels_lie_last_where_a_module_does_not_count_on_how_they_lie(
             None, options, given, "finetune", (),
         ).loss  # fmt: skip
     assert network.lay[2:] == [last] * 4, "after two trials, both steps of both epochs"
+    assert len(heard) == 4, "who listens to gradients hears of none of the trial"
     # another order of sums and nothing else: neither random numbers nor a normalization know of the trial
     assert network.normal.num_batches_tracked == 4
     with reproducible(0):
@@ -611,6 +631,47 @@ def test_channels_lie_last_where_a_module_does_not_count_on_how_they_lie(
         lost = _in_plain_pytorch(plain, given.splits["train"], options)
     assert loss == pytest.approx(lost, rel=1e-4)
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(network.parameters(), plain.parameters(), strict=True))
+
+
+def test_how_examples_lie_is_seen_by_what_a_training_that_is_taken_up_began_with(
+    make_project: Any, make_given: Any, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    pictures, targets = rng.random((20, 3, 6, 6), np.float32), rng.integers(0, 3, 20)
+    given = replace(
+        make_given(make_project()),
+        ports=(Port("image", (None, 3, 6, 6), "float32"),),
+        splits={"train": split_of("train", {"image": pictures}, targets)},
+    )
+
+    def trained(steps: int) -> list[Any]:
+        """The weights at each call in training."""
+
+        def loss(scores: Any, batch: Batch) -> Any:
+            if len(seen) > 2 + steps:
+                raise Killed
+            return nn.functional.cross_entropy(scores, batch.targets)
+
+        seen: list[Any] = []
+        with reproducible(0):
+            network = Network(lambda values: values.flatten(1))
+            network.register_forward_pre_hook(lambda own, _: seen.append(own.first.weight.detach().clone()))
+            training.train(
+                network,
+                Examples(given.splits["train"], given.task, given.ports),
+                loss, None, TrainingOptions(epochs=2, batch=10),
+                replace(given, checkpoints=Checkpoints(tmp_path / "kept")), "finetune", (),
+            )  # fmt: skip
+        return seen
+
+    with pytest.raises(Killed):
+        trained(2)  # one epoch
+    seen = trained(4)
+    assert len(seen) == 2 + 2, "two trials, and the second epoch"
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
+    with reproducible(0):
+        assert torch.equal(seen[0], Network(None).first.weight)
 
 
 def _in_plain_pytorch(module: Any, split: Split, options: TrainingOptions) -> float:
