@@ -76,11 +76,14 @@ def test_a_rule_that_is_broken_fails_them(sound: str, broken: str, missed: str, 
     terms = BUDGETS["digits"]
     about = [case for case in cases.cases(terms) if any(missed in check.fires for check in case.checks)]
     # the case of a replica that starts anew among them; the watchdog is in many, one will do
-    about = about[-2:] if missed == "MakeweightWatchdog" else about
-    rules, tests = written(terms, about, tmp_path, seen(generate.groups(terms), *about))
+    about = about[-1:] if missed == "MakeweightWatchdog" else about
+    groups = seen(generate.groups(terms), *about)
+    (rules, tests), (_, whole) = (written(terms, about, tmp_path / name, groups) for name in ("broken", "whole"))
     intact = rules.read_text()
     assert sound in intact
     rules.write_text(intact.replace(sound, broken))
-    tried = programs.tool("test", "rules", str(tests))
+    tried = programs.tool("test", "rules", str(whole), str(tests))
     assert tried.returncode != 0
-    assert missed in tried.stdout
+    held, failed = tried.stdout.split("Unit Testing: ")[1:]
+    assert "SUCCESS" in held, "else it may fail for what is left out"
+    assert missed in failed
