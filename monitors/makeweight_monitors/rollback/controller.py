@@ -212,17 +212,26 @@ class Controller:
             there = self.looking.serving()
         except MakeweightError:
             return self._last()  # unseen, it is still the one that was there
-        if len(there) == 1 or share <= 0:
+        if share <= 0:
             return there
         # what was begun is about the share that the target tells, whoever else is scraped, or nobody
-        begun = [case.canary for case in self.journal.cases() if case.deed and case.deed.phase in ("begun", "acted")]
-        latched = [case.canary for case in self.journal.cases() if case.latched]
-        return begun[:1] or [one for one in there if one not in latched] or there
+        begun = [case for case in self._known() if case.deed and case.deed.phase in ("begun", "acted")]
+        if len(there) == 1:  # a step ends with its canary; a rollback does not by another's being there alone
+            begun = [case for case in begun if case.stage != "observing"]
+        latched = [case.canary for case in self._known() if case.latched]
+        return [case.canary for case in begun[:1]] or [one for one in there if one not in latched] or there
 
     def _last(self) -> list[Canary]:
         """The canary that had traffic last, of those that are with nobody yet; none, if there is none."""
-        opened = [case for case in self.journal.cases() if not case.latched]
+        opened = [case for case in self._known() if not case.latched]
         return [case.canary for case in sorted(opened, key=lambda case: (case.share > 0, case.since))][-1:]
+
+    def _known(self) -> list[Case]:
+        """The cases, as far as the journal can still be read: what silence means holds where it cannot, too."""
+        try:
+            return self.journal.cases()
+        except Unwritable:
+            return []
 
     def _open(self, placement: Placement, current: Canary | None) -> list[Case]:
         """The cases that may come to something, that of the canary which serves first, which may be a new one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -412,7 +413,7 @@ def test_of_two_that_are_scraped_one_that_was_rolled_back_is_not_meant(
 def test_a_rollback_that_is_not_done_yet_is_done_whoever_is_scraped(
     one: Controlled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That nobody is does not mean that the target gives it no traffic."""
+    """That nobody is, or another alone, does not mean that the target gives it no traffic."""
     canary, sets = of_no_file(one, monkeypatch), one.target.set
     monkeypatch.setattr(one.controller.looking, "serving", lambda: [canary])
 
@@ -422,7 +423,7 @@ def test_a_rollback_that_is_not_done_yet_is_done_whoever_is_scraped(
     one.prometheus.asks()
     monkeypatch.setattr(one.target, "set", refuses)
     one.tick()
-    for there in ([], [canary, OTHER]):
+    for there in ([], [OTHER], [canary, OTHER]):
         monkeypatch.setattr(one.controller.looking, "serving", lambda there=there: there)
         one.tick(later=61.0)
         assert (one.share, one.stages) == (0.05, ["failed"])
@@ -556,6 +557,24 @@ def test_silence_of_the_journal_is_silence(tmp_path: Path) -> None:
     (said,) = [line for line in one.lines() if line.startswith("rolls")]
     assert said.startswith("rolls prod: digits r2 back from 5%: what is decided could not be written down for 60 s")
     assert audit.verify(one.journal.log, one.journal.head()) == one.journal.head()
+    one.end()
+
+
+@pytest.mark.parametrize("scraped", [0, 1, 2])
+def test_it_is_silence_too_where_the_journal_cannot_be_read_and_the_target_knows_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scraped: int
+) -> None:
+    one = Controlled(tmp_path, replace(POLICY, silence="rollback"))
+    there = [of_no_file(one, monkeypatch), OTHER][:scraped]
+    monkeypatch.setattr(one.controller.looking, "serving", lambda: there)
+    closed = sqlite3.connect(":memory:")
+    closed.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(one.journal, "_base", closed)
+        for later in (5.0, 59.0, 1.0):
+            assert one.share == 0.05
+            one.tick(later=later)
+        assert one.share == 0.0
     one.end()
 
 
