@@ -214,7 +214,7 @@ class Controller:
             return self._last()  # unseen, it is still the one that was there
         if share <= 0:
             return there
-        # what was begun is about the share that the target tells, whoever else is scraped, or nobody
+        # what was begun is about the share that the target tells, no matter which others are scraped, or none
         begun = [case for case in self._known() if case.deed and case.deed.phase in ("begun", "acted")]
         if len(there) == 1:  # a step ends with its canary; a rollback does not by another's being there alone
             begun = [case for case in begun if case.stage != "observing"]

@@ -410,7 +410,7 @@ def test_of_two_that_are_scraped_one_that_was_rolled_back_is_not_meant(
     assert (one.share, one.controller.health.trouble) == (0.0, "")
 
 
-def test_a_rollback_that_is_not_done_yet_is_done_whoever_is_scraped(
+def test_a_rollback_that_is_not_done_yet_is_done_with_any_other_scraped(
     one: Controlled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That nobody is, or another alone, does not mean that the target gives it no traffic."""
