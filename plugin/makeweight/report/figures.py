@@ -79,15 +79,17 @@ class Figures:
     def own_baseline(self, of: Measurand, variant: str, device: str) -> Measurement | None:
         """The baseline's figure that was measured together with a variant's, where a table of several models needs it.
 
-        That is where it is farther from the one baseline that is shown than copies of one model differed by in that
-        run: beside the latter the variant's figure would contradict its ratio. None: it is not.
+        That is where it is farther from the one baseline that is shown than copies of one model differed by in any run
+        there, which is the noise floor that a report names: beside the latter the variant's figure would contradict its
+        ratio. None: it is not.
         """
         here, shown = self.get(of, BASELINE, device, variant), self.get(of, BASELINE, device)
         ratio = self.get(of.compared("ratio"), variant, device)
         if here is None or shown is None or ratio is None or not here.value or not shown.value or ratio.value is None:
             return None
         least, most = sorted((here.value, shown.value))
-        return here if most > least * (1 + (ratio.noise_floor or 0.0)) and written(here) != written(shown) else None
+        floor = max(ratio.noise_floor or 0.0, self.noise_floor(device) or 0.0)
+        return here if most > least * (1 + floor) and written(here) != written(shown) else None
 
     def reason(self, of: Measurand, variant: str, device: str | None = None) -> str:
         """Why there is no such figure, or none of the comparisons that it goes into."""

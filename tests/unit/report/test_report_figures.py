@@ -154,6 +154,10 @@ def test_a_figure_of_another_run_has_the_baseline_of_that_run_beside_it(beside: 
     ]
     found = figures(*runs).own_baseline(Measurand("latency_p50"), "c", "pi5")
     assert (None if found is None else found.value) == told
+    # the floor that a report names is the largest of any run there
+    quiet = [*runs[:-1], replace(runs[-1], noise_floor=0.0), replace(runs[-1], variant="a")]
+    same = figures(*quiet).own_baseline(Measurand("latency_p50"), "c", "pi5")
+    assert (None if same is None else same.value) == told
 
 
 def test_a_reason_is_always_found():
