@@ -38,6 +38,7 @@ from makeweight.bench.sitting import Pair
 from makeweight.compare.answer import answer
 from makeweight.devices.device import Device, DeviceOptions
 from makeweight.measure import samples
+from makeweight.measure.statistics import wilson
 from makeweight_base import progress
 from makeweight_probe.job import Model
 
@@ -112,7 +113,7 @@ def asked(there: Device, pair: Pair, limit: float, trials: int) -> Cell:
             verdicts[found.verdict] += 1
             spent.append(taken.seconds)
             wall.append(time.monotonic() - begun)
-            ratios.append(found.ratio)
+            ratios.append(found.ratio.value)
             stored.append(medians["b"] / before)
         before = medians["a"]
     middle = trials // 2
@@ -218,7 +219,7 @@ def page(results: dict[str, Any]) -> str:
     for cell in results["cells"]:
         least, most = promised(cell)
         work = cell["layers"] / BESIDE - 1
-        question = f"{'identical' if not work else f'+{work:.0%}'} at {cell['limit'] - 1:.3g}"
+        question = f"{f'{work:.0%} more work' if work else 'identical'}, limit {cell['limit'] - 1:.1%}"
         over, within, unsure = (cell["verdicts"].get(name, 0) for name in ("over", "within", "inconclusive"))
         wanted = "nothing" if most - least == 1 else f"at most {most:.0%}" if least == 0 else f"at least {least:.0%}"
         mark = "" if kept(cell, trials) else " **broken**"
@@ -236,12 +237,18 @@ def page(results: dict[str, Any]) -> str:
         "over 10 %", "measuring", "in all",
     )  # fmt: skip
     head = f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
+    identical = [cell["verdicts"].get("over", 0) for cell in results["cells"] if cell["layers"] == BESIDE]
+    asked_of_identical = len(identical) * trials
+    _, at_most = wilson(sum(identical), asked_of_identical)
     return f"""# How often a decision about latency errs
 
 Written by `python benchmarks/noise/decisions.py`: {trials} decisions for each row, each of at most {SECONDS:g} s of
-measuring in three fresh processes, {arms}. Models whose true ratio is known by their number of layers; {layers} layers
-took {results["takes"] * 1e3:.2f} ms beside nothing.
+measuring in three fresh processes, {arms}. The models' true ratio is known by
+their number of layers; {layers} layers took {results["takes"] * 1e3:.2f} ms beside nothing.
 Measured on: {machine["cpu"]}, {machine["cores"]} cores, {machine["machine"]}; {runtimes}.
+
+**Of {asked_of_identical:,} decisions about identical models {sum(identical)} found the second slower**; with 95 %
+confidence the share lies below {at_most:.2%} (Wilson 1927).
 
 - *Found slower* is the share of answers `over`: of identical models each is a false alarm.
 - *Stored median* is what comparing with a figure on file says of the same times: the variant's median of one decision
