@@ -54,6 +54,7 @@ UNPROMISED = {"bursty"}
 WIDTH, SIZE = 16, 12
 """Of the layers: channels, rows and columns; small enough for 20 of them to take well below 0.5 ms."""
 WANTED = 0.5e-3
+PLACES = ("local", "ssh")
 LOADS = {"idle": 0, "one-core": 1, "bursty": os.cpu_count() or 1}
 """How many neighbours there are."""
 # Memory traffic and arithmetic beside whatever is measured, in bursts or without end. It ends by itself when what
@@ -181,8 +182,8 @@ def joined(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]
         return now
     again = {(cell["where"], cell["load"]) for cell in now["cells"]}
     cells = [cell for cell in before["cells"] if (cell["where"], cell["load"]) not in again] + now["cells"]
-    places, loads = ["local", "ssh"], list(LOADS)
-    cells.sort(key=lambda cell: (places.index(cell["where"]), loads.index(cell["load"])))
+    loads = list(LOADS)
+    cells.sort(key=lambda cell: (PLACES.index(cell["where"]), loads.index(cell["load"])))
     return {**now, "cells": cells}
 
 
@@ -229,6 +230,9 @@ def page(results: dict[str, Any]) -> str:
             f"| {cell['stored']['at_limit'] / trials:.1%} | {cell['stored']['at_10'] / trials:.1%} "
             f"| {cell['seconds'][0]:.2f} s, at most {cell['seconds'][1]:.2f} s | {cell['with_start']:.2f} s |"
         )
+    had = {(cell["where"], cell["load"]) for cell in results["cells"]}
+    missing = ", ".join(f"{where} {load}" for where in PLACES for load in LOADS if (where, load) not in had)
+    missing = f"\nNot measured: {missing}.\n" if missing else ""
     runtimes = ", ".join(f"{name} {version}" for name, version in machine["runtimes"].items())
     arms = "a process an arm" if results["apart"] else "both models in one process"
     table, layers = "\n".join(rows), BESIDE * results["times"]
@@ -259,13 +263,13 @@ confidence the share lies below {at_most:.2%} (Wilson 1927).
 
 {head}
 {table}
-"""
+{missing}"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--where", nargs="+", choices=("local", "ssh"), default=["local", "ssh"])
+    parser.add_argument("--where", nargs="+", choices=PLACES, default=list(PLACES))
     parser.add_argument("--load", nargs="+", choices=tuple(LOADS), default=list(LOADS))
     parser.add_argument("--apart", action="store_true", help="give each arm a process of its own")
     parser.add_argument("--keep", action="store_true", help="write what was measured, and the page")

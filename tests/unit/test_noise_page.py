@@ -48,6 +48,7 @@ def test_false_alarms_of_all_rows_are_counted_together() -> None:
     # 1.46 %: the upper end of Wilson's interval for 3 of 600, computed apart
     assert "**Of 600 decisions about identical models 3 found the second slower**" in text
     assert "below 1.46%" in text
+    assert "Not measured: local one-core, local bursty, ssh idle, ssh one-core, ssh bursty." in text
 
 
 def test_of_the_finest_limit_nothing_is_promised_beside_bursts() -> None:
