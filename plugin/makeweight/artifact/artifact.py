@@ -56,6 +56,9 @@ class Manifest:
     code: Mapping[str, str] | None = None
     """sha256 of the files of the repository that were executed to make it, by their path from the project's folder;
     None: that was not noted."""
+    made_of: Mapping[str, str] | None = None
+    """Of a baseline, sha256 of the files that makeweight.yaml names for it, by their paths from the project's folder;
+    None: that was not noted."""
 
     def batch(self, served: int | None) -> int | None:
         """How many examples to ask for at once; None: it makes no difference.

@@ -7,6 +7,7 @@ from typing import Any
 
 from makeweight import registry
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.files import sha256_of
 from makeweight.artifact.model import Model
 from makeweight.artifact.versions import versions
 from makeweight.layout import BASELINE, CONFIG
@@ -56,6 +57,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         size_compressed=model.compressed_size(),
         notes=notes,
         code=ran(declared.root),
+        made_of={path: sha256_of(declared.root / path) for path in declared.model.files},
         **runtime.inspect(model).figures(),
     )
 

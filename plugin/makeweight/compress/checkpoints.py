@@ -45,8 +45,8 @@ class Stateful(Protocol):
 
 
 Watch = Callable[[str, Sequence[Mapping[str, float]]], None]
-"""Hears after each epoch, once it is kept, which training it is of and the figures of all its epochs. What it raises
-ends the training there, and a later one takes it up again."""
+"""Hears after each epoch, once it is kept, which training it is of and the figures of all its epochs; and of those of an
+earlier run where one is taken up again. What it raises ends the training there, and a later one takes it up again."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,10 @@ class Checkpoint:
         if self.path is not None:
             with atomic.replacing(self.path) as place:
                 torch.save({name: part.state_dict() for name, part in parts.items()}, place)
+        self.tell(figures)
+
+    def tell(self, figures: Sequence[Mapping[str, float]]) -> None:
+        """Have the watch hear of these."""
         if self.watch is not None:
             self.watch(self.name, figures)
 

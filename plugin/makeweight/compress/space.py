@@ -187,8 +187,10 @@ def opened(value: Any, name: str, *, is_list: bool = False) -> Open | None:
 def _drawn(value: Any, name: str, ask: Ask, *, is_list: bool = False) -> Any:
     found = opened(value, name, is_list=is_list)
     if isinstance(found, Choice):
-        chosen = _settled(found.values, name, ask)
-        return chosen if is_list else _drawn(chosen, f"{name}'", ask)
+        at = 0 if len(found.values) == 1 else found.labels.index(ask(found))
+        chosen = found.values[at]
+        # what one value leaves open is another thing than what another one does
+        return chosen if is_list else _drawn(chosen, f"{name}[{at}]", ask)
     if found is not None:
         return found.rounded(ask(found))
     if isinstance(value, dict):

@@ -105,6 +105,7 @@ def train(
     if checkpoint.restore(parts):
         given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
         show(reached.figures)
+        checkpoint.tell(reached.figures)
     ahead = range(reached.epochs + 1, options.epochs + 1) if reached.ended is None else ()
     for epoch in given.progress.over(ahead, label, len(ahead)):
         module.train()

@@ -1,19 +1,22 @@
 """Trials as tasks of a Ray cluster.
 
-A task's worker that is lost takes no other task with it: Ray begins that one again. What is written lies in the
-project's folder, which every node sees under the same path, as Ray's own libraries want of their storage:
-https://docs.ray.io/en/latest/train/user-guides/persistent-storage.html
+A task's worker that is lost takes no other task with it, and the task is begun again here: what Ray's memory monitor
+ends, Ray itself would begin again for ever, whatever `max_retries` says (`task_oom_retries`):
+https://docs.ray.io/en/latest/ray-core/scheduling/ray-oom-prevention.html
+
+What is written lies in the project's folder, which every node sees under the same path, as Ray's own libraries want of
+their storage: https://docs.ray.io/en/latest/train/user-guides/persistent-storage.html
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from makeweight import registry
-from makeweight.search.executor import ATTEMPTS, Done, Job
+from makeweight.search.executor import ATTEMPTS, GOES_ON, Done, Job
 from makeweight.search.work import carry_out
 from makeweight_base.errors import EnvironmentFailed, UsageError, first_line
 
@@ -38,7 +41,7 @@ class Cluster:
         Raises:
             MissingExtra: Ray is not installed.
             EnvironmentFailed: no cluster answers there.
-            UsageError: no node has as much as a task takes.
+            UsageError: no node has as much as a task takes: Ray would wait for one without a word.
         """
         registry.require_extra("`--ray`", "ray")
         import ray
@@ -53,38 +56,54 @@ class Cluster:
                 f"no Ray cluster answers at `{address}`: {first_line(error)}",
                 do="Start one with `ray start --head`, and name it: `--ray auto`, or `--ray HOST:PORT`.",
             ) from error
-        there = sum(node["Resources"].get("CPU", 0) // cpus for node in ray.nodes() if node["Alive"])
+        there = sum(_room(node["Resources"], cpus, memory) for node in ray.nodes() if node["Alive"])
         self.slots = int(there if most is None else min(there, most))
         if self.slots < 1:
             ray.shutdown()
+            besides = "" if memory is None else f" and the {memory / 1e6:,.0f} MB of memory"
             raise UsageError(
-                f"no node of the Ray cluster has the {cpus:g} processors that a trial takes",
-                where="makeweight.yaml: search.cpus",
+                f"no node of the Ray cluster has the {cpus:g} processors{besides} that a trial takes",
+                where="makeweight.yaml: search",
                 do="Ask for fewer, or add a node.",
             )
-        asked: dict[str, Any] = {"num_cpus": cpus, "max_retries": ATTEMPTS - 1}
+        asked: dict[str, Any] = {"num_cpus": cpus, "max_retries": 0}
         if memory is not None:
             asked["memory"] = memory
         self._ray = ray
         self._task = ray.remote(**asked)(work or carry_out)
-        self._running: dict[Any, Job] = {}
+        self._running: dict[Any, tuple[Job, int]] = {}
 
     def submit(self, job: Job) -> None:
-        self._running[self._task.remote(dict(job))] = job
+        self._begin(job, 1)
 
     def wait(self, seconds: float) -> list[Done]:
         if not self._running:
             return []
         done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        return [self._ended(reference) for reference in done]
+        return [ended for reference in done if (ended := self._ended(reference)) is not None]
 
-    def _ended(self, reference: Any) -> Done:
-        job = self._running.pop(reference)
+    def _begin(self, job: Job, attempt: int) -> None:
+        self._running[self._task.remote(dict(job))] = job, attempt
+
+    def _ended(self, reference: Any) -> Done | None:
+        """None: its worker was lost, and it is begun again."""
+        job, attempt = self._running.pop(reference)
+        lost = self._ray.exceptions
         try:
             return Done(job, self._ray.get(reference))
-        except self._ray.exceptions.RaySystemError as error:
-            raise EnvironmentFailed(f"the Ray cluster was lost: {first_line(error)}") from error
-        except self._ray.exceptions.RayError as error:
+        except lost.RaySystemError as error:
+            raise EnvironmentFailed(f"the Ray cluster was lost: {first_line(error)}", do=GOES_ON) from error
+        except lost.RayTaskError as error:
+            # whatever a recipe does is told in the result: this is a node that cannot so much as begin
+            raise EnvironmentFailed(
+                f"a node of the Ray cluster cannot carry trials out: {type(error.cause).__name__}: "
+                f"{first_line(error.cause)}",
+                do=f"Have the makeweight that is here on every node. {GOES_ON}",
+            ) from error
+        except lost.RayError as error:
+            if attempt < ATTEMPTS:
+                self._begin(job, attempt + 1)
+                return None
             return Done(job, None, f"its worker was lost, {ATTEMPTS} times: {first_line(error)}")
 
     def close(self) -> None:
@@ -93,3 +112,9 @@ class Cluster:
                 self._ray.cancel(reference, force=True)
         self._running.clear()
         self._ray.shutdown()
+
+
+def _room(resources: Mapping[str, float], cpus: float, memory: float | None) -> float:
+    """How many trials a node takes at once."""
+    by_processors = resources.get("CPU", 0) // cpus
+    return by_processors if memory is None else min(by_processors, resources.get("memory", 0) // memory)

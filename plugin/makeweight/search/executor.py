@@ -11,6 +11,8 @@ Job = Mapping[str, Any]
 
 ATTEMPTS = 3
 """How often a job is begun whose worker is lost. What a training had reached is taken up again."""
+GOES_ON = "Run the same command again: the search goes on from here."
+"""What to do where something fails that is no trial's fault, once that is mended."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class Found:
     """Trials at most."""
     refused: int
     """Recipes that were proposed and make no sense in this project."""
+    objection: str
+    """What is wrong with the first of these; empty: there are none."""
     seconds: float
     """Of this run, by the clock on the wall."""
     declared: bool
@@ -156,8 +158,12 @@ def _sentence(found: Found, verdict: Verdict, named: Sequence[Mapping[str, Any]]
         return f"`{first['variant']}` (trial {first['trial'] + 1}) {own.sentence} on the {SPLIT} split."
     if verdict.variants:
         return verdict.sentence
-    reason = next((trial.reason for trial in found.trials if trial.reason), "nothing was tried")
-    return f"no recipe was carried through; the first was given up: {reason}"
+    reason = next((trial.reason for trial in found.trials if trial.reason), None)
+    if reason is not None:
+        return f"no recipe was carried through; the first was given up: {reason}"
+    if found.why == "space" and found.objection:
+        return f"nothing was tried, for no recipe of the space makes sense on this model: {found.objection}"
+    return f"nothing was tried: {WHY[found.why]}"
 
 
 def _told(trial: Trial, verdict: Verdict, written_as: str | None) -> dict[str, Any]:

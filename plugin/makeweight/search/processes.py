@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
@@ -18,70 +19,78 @@ from makeweight.search.executor import ATTEMPTS, Done, Job
 from makeweight.search.work import carry_out
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A job that a process is at work on."""
+
+    job: Job
+    attempt: int
+    pool: ProcessPoolExecutor
+
+
 class Processes:
-    """A pool of processes that live from job to job, so that what they import is imported once."""
+    """Processes that live from job to job, so that what they import is imported once. Each is a pool of its own, since
+    all that a pool was at is lost with any one of its processes: a job that kills its own costs no other's attempt."""
 
     def __init__(self, slots: int, work: Callable[[Job], Any] | None = None) -> None:
         """Args:
         work: what is done with a job, by a function that other processes find; None: a trial's.
         """
         self.slots, self._work = slots, work or carry_out
-        self._running: dict[Future[Any], tuple[Job, int]] = {}
-        self._pool: ProcessPoolExecutor | None = self._started()
+        self._running: dict[Future[Any], _Begun] = {}
+        self._idle = [_started() for _ in range(slots)]
         # each is begun when something is asked of it, and takes a second to be there
-        for _ in range(slots):
-            self._pool.submit(os.getpid)
+        for pool in self._idle:
+            pool.submit(os.getpid)
 
     def submit(self, job: Job) -> None:
         self._begin(job, 1)
 
     def wait(self, seconds: float) -> list[Done]:
         done, _ = concurrent.futures.wait(self._running, seconds, concurrent.futures.FIRST_COMPLETED)
-        ended, again = [], []
+        ended = []
         for future in done:
-            job, attempt = self._running.pop(future)
-            try:
-                ended.append(Done(job, future.result()))
-            except BrokenProcessPool:
-                again.append((job, attempt))
-        if again:
-            # with one process the pool is lost, and all others that were under way come back with it
-            others = [self._running.pop(future) for future in list(self._running)]
-            self._end_pool(kill=True)
-            for job, attempt in again + others:
-                if attempt >= ATTEMPTS:
-                    ended.append(Done(job, None, f"its process was killed, {ATTEMPTS} times"))
-                else:
-                    self._begin(job, attempt + 1)
+            begun = self._running.pop(future)
+            if not isinstance(future.exception(), BrokenProcessPool):
+                self._idle.append(begun.pool)
+                ended.append(Done(begun.job, future.result()))
+                continue
+            _end(begun.pool, kill=True)
+            if begun.attempt < ATTEMPTS:
+                self._begin(begun.job, begun.attempt + 1)
+            else:
+                ended.append(Done(begun.job, None, f"its process was killed, {ATTEMPTS} times"))
         return ended
 
     def close(self) -> None:
-        under_way = bool(self._running)
+        """A trial may take hours: what is under way is killed, and taken up again another time."""
+        for begun in self._running.values():
+            _end(begun.pool, kill=True)
+        for pool in self._idle:
+            _end(pool, kill=False)
         self._running.clear()
-        self._end_pool(kill=under_way)
+        self._idle.clear()
 
     def _begin(self, job: Job, attempt: int) -> None:
-        if self._pool is None:
-            self._pool = self._started()
+        pool = self._idle.pop() if self._idle else _started()
         try:
-            future = self._pool.submit(self._work, dict(job))
-        except BrokenProcessPool:  # it broke since, and nobody has waited yet
-            future = Future()
-            future.set_exception(BrokenProcessPool())
-        self._running[future] = job, attempt
+            future = pool.submit(self._work, dict(job))
+        except BrokenProcessPool:  # it was killed while it had nothing to do
+            _end(pool, kill=True)
+            pool = _started()
+            future = pool.submit(self._work, dict(job))
+        self._running[future] = _Begun(job, attempt, pool)
 
-    def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self.slots, multiprocessing.get_context("spawn"), initializer=_alone)
 
-    def _end_pool(self, *, kill: bool) -> None:
-        """A trial may take hours: what is under way is killed, and taken up again another time."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        for child in list((getattr(pool, "_processes", None) or {}).values()) if kill else ():
-            with contextlib.suppress(OSError, ValueError):
-                child.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
+def _started() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_alone)
+
+
+def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
+    for child in list((getattr(pool, "_processes", None) or {}).values()) if kill else ():
+        with contextlib.suppress(OSError, ValueError):
+            child.kill()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _alone() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,16 @@ from makeweight.artifact import artifact
 from makeweight.bench.probe import JobFailed
 from makeweight.compress.recipe import Variant
 from makeweight.decide import Terms
+from makeweight.devices.device import DeviceFailed
 from makeweight.measurement import Measurement
+from makeweight.project.open_recipes import first_reason
 from makeweight.search import judging
-from makeweight.search.executor import Done, Executor, Job
+from makeweight.search.executor import GOES_ON, Done, Executor, Job
 from makeweight.search.halving import by_rung
 from makeweight.search.measuring import Measured, Measuring
 from makeweight.search.proposals import Known, Proposal, Proposals, Settings
 from makeweight.search.trial import Ended, Journal, Trial, name_of
-from makeweight_base.errors import ConfigError, EnvironmentFailed
+from makeweight_base.errors import ConfigError, EnvironmentFailed, UsageError
 
 Why = Literal["met", "trials", "hours", "space"]
 """Why a search ended: a trial keeps clear of every limit, as many as asked for were tried, the time is over, or the
@@ -68,19 +70,27 @@ class Search:
         journal: Journal,
         shared: Job,
         limits: Limits,
+        judged_by: Callable[[Variant], Hashable | None],
     ) -> None:
         """Args:
         checked: raises ConfigError for a recipe that makes no sense in this project.
         shared: what every job is told; see `work.carry_out`.
+        judged_by: see `halving.yardstick`.
         """
         self._terms, self._proposals, self._checked = terms, proposals, checked
         self._executor, self._measuring, self._journal = executor, measuring, journal
-        self._shared, self._limits = shared, limits
+        self._shared, self._limits, self._judged_by = shared, limits, judged_by
         self._begun, self.ended = journal.begun(), journal.ended()
-        self._waiting = [number for number in self._begun if number not in self.ended]
+        self._waiting = [number for number in self._begun if number not in self.ended and number < limits.trials]
+        self._told: dict[int, Known] = {}
+        """Of trials that have ended, what the sampler is told."""
+        self._exhausted = False
+        """Whether the space holds nothing more. To find that out takes hundreds of recipes, and nothing changes it."""
         self._under_way: dict[int, _UnderWay] = {}
         self._variants: dict[str, Variant | None] = {}
         self.why: Why = "trials"
+        self.objection = ""
+        """What is wrong with the first recipe that was proposed and makes no sense in this project."""
 
     @property
     def trials(self) -> list[Trial]:
@@ -102,6 +112,7 @@ class Search:
 
         Raises:
             EnvironmentFailed: the machine, the cluster or a device failed; all that has ended is kept.
+            UsageError: no trial can be carried out, whatever the recipe.
         """
         met = self._met(self.trials)
         while not met:
@@ -133,6 +144,8 @@ class Search:
         if number >= self._limits.trials:
             self.why = "trials"
             return None
+        if self._exhausted:
+            return None
         if time.monotonic() >= self._limits.until:
             self.why = "hours"
             return None
@@ -153,7 +166,7 @@ class Search:
         if proposal is None:
             proposal = self._proposals.next(known, objectives, refuse)
         if proposal is None:
-            self.why = "space"
+            self.why, self._exhausted = "space", True
             return None
         self._journal.begin(number, proposal)
         self._begun[number] = proposal
@@ -163,9 +176,12 @@ class Search:
         trial = self.ended.get(number)
         if trial is None:
             return Known(self._begun[number], None)
-        rules = judging.judged(self._terms, [trial]).rules
-        broken = judging.violations(rules) if trial.ended == "whole" else {"carried through": 1.0}
-        return Known(trial.proposal, judging.costs(self._terms, trial), tuple(broken.values()))
+        if number not in self._told:
+            broken = {"carried through": 1.0}
+            if trial.ended == "whole":
+                broken = judging.violations(judging.judged(self._terms, [trial]).rules)
+            self._told[number] = Known(trial.proposal, judging.costs(self._terms, trial), tuple(broken.values()))
+        return self._told[number]
 
     def _variant(self, settings: Settings) -> Variant | None:
         """The recipe, checked; None: it makes no sense here."""
@@ -173,8 +189,9 @@ class Search:
         if written not in self._variants:
             try:
                 self._variants[written] = self._checked(settings)
-            except ConfigError:
+            except ConfigError as error:
                 self._variants[written] = None
+                self.objection = self.objection or first_reason(error)
         return self._variants[written]
 
     def _key(self, settings: Settings) -> str | None:
@@ -191,9 +208,21 @@ class Search:
                 "folder": str(self._journal.at(number)),
                 "settings": dict(self._begun[number].settings),
                 "form": form,
-                "rungs": by_rung(trial.rungs for trial in self.trials),
+                "rungs": by_rung(trial.rungs for trial in self._alike(number)),
             }
         )
+
+    def _alike(self, number: int) -> list[Trial]:
+        """The trials whose trainings are held against those of that one."""
+
+        def told(settings: Settings) -> Hashable | None:
+            variant = self._variant(settings)
+            return None if variant is None else self._judged_by(variant)
+
+        own = told(self._begun[number].settings)
+        if own is None:
+            return []
+        return [trial for trial in self.trials if trial.rungs and told(trial.proposal.settings) == own]
 
     def _look(self) -> Iterator[Trial]:
         """What has ended since the last look."""
@@ -214,9 +243,10 @@ class Search:
             yield self._end(number, "failed", done.lost)
             return
         if "failure" in done.result:
-            raise EnvironmentFailed(
-                done.result["failure"], do="Mend that, and run the same command again: it goes on from here."
-            )
+            raise EnvironmentFailed(done.result["failure"], do=f"Mend that. {GOES_ON}")
+        if "mistake" in done.result:
+            what, do = done.result["mistake"]
+            raise UsageError(what, do=do)
         own.seconds += done.result["seconds"]
         own.result = done.result
         if "ended" in done.result:
@@ -235,6 +265,9 @@ class Search:
         except JobFailed as failure:  # this model fails there, and others need not
             yield self._end(number, "failed", f"it cannot be measured on {failure.where}: {failure.what}")
             return
+        except DeviceFailed as failure:
+            do = f"{failure.do} {GOES_ON}" if failure.do else GOES_ON
+            raise EnvironmentFailed(failure.what, where=failure.where, do=do) from failure
         timed = measured.figures
         own.seconds += measured.seconds
         if not own.result["trains"]:

@@ -19,7 +19,7 @@ from makeweight.compress.checkpoints import Checkpoints, places
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
 from makeweight.evidence import keys
-from makeweight.layout import BASELINE
+from makeweight.layout import BASELINE, CONFIG
 from makeweight.measure import outcomes, quality, storage
 from makeweight.measure.answers import answer
 from makeweight.measurement import Measurement, keyed
@@ -44,6 +44,10 @@ class _GivenUp(Exception):
     """The training is not worth going on with."""
 
 
+class _Mistake(UsageError):
+    """What is the user's own cannot be searched as it is, whatever the recipe."""
+
+
 @dataclass
 class _Race:
     """A training held against those of other trials, epoch by epoch."""
@@ -56,66 +60,78 @@ class _Race:
     _reached: dict[str, int] = field(default_factory=dict)
 
     def watch(self, training: str, figures: Sequence[Mapping[str, float]]) -> None:
-        """Raises:
-        _GivenUp: at a rung it is not among the best.
+        """Args:
+            figures: of all epochs of that training, also those of an earlier run: at a rung counts what it had there,
+                however far it is by now.
+
+        Raises:
+            _GivenUp: at a rung it is not among the best.
         """
+        before = sum(epochs for name, epochs in self._reached.items() if name != training)
         self._reached[training] = len(figures)
-        told = next(((name, each) for name, each in figures[-1].items() if name.startswith("validation_")), None)
-        if told is None:
-            return
-        own = -told[1] if told[0].endswith("loss") else told[1]
-        after = sum(self._reached.values())
         for rung, epochs in sorted(rungs_of(self.epochs).items(), reverse=True):
-            if rung not in self.had and after >= epochs:
-                self.had[rung] = own
-                if not goes_on(own, self.others.get(rung, ())):
-                    what = told[0].replace("_", " ")
-                    raise _GivenUp(f"given up after epoch {after} of {self.epochs}: others had a better {what} by then")
-
-
+            if rung in self.had or not before < epochs <= before + len(figures):
+                continue
+            there = figures[epochs - before - 1]
+            told = next(((name, each) for name, each in there.items() if name.startswith("validation_")), None)
+            if told is None:
+                continue
+            own = -told[1] if told[0].endswith("loss") else told[1]
+            self.had[rung] = own
+            if not goes_on(own, self.others.get(rung, ())):
+                what = told[0].replace("_", " ")
+                raise _GivenUp(f"given up after epoch {epochs} of {self.epochs}: others had a better {what} by then")
 def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
     """One job.
 
     Args:
-        job: `root`, the project's folder; `name` of the trial, and its `folder`; `settings`, the recipe; `form`:
-            whether its untrained form is wanted, and where it has one nothing else; `rungs`: see `_Race`; `pool`: the
-            folder of what other trials have trained; `origin` of trainings; `lock`: the file that is locked while
-            something is measured on this machine.
+        job: `root`, the project's folder; `config`, the text of its makeweight.yaml as the search began with it;
+            `baseline`, the sha256 of the model that all are held against; `name` of the trial, and its `folder`;
+            `settings`, the recipe; `form`: whether its untrained form is wanted, and where it has one nothing else;
+            `rungs`: see `_Race`; `answers`, the file of the baseline's; `pool`: the folder of what other trials have
+            trained; `origin` of trainings; `lock`: the file that is locked while something is measured on this machine.
         quiet: whether what is said and printed goes into the trial's folder alone.
 
     Returns:
         `manifest`, the folder of what was made; `figures`; `trains`: whether more is to be made of the recipe; where
-        it was not carried through, `ended` (as a trial's) and `reason`; `rungs`; `seconds`. Or `failure`, the words of
-        what makes every trial fail.
+        it was not carried through, `ended` (as a trial's) and `reason`; `rungs`; `seconds`. Or, in words, what makes
+        every trial fail: `failure` of the machine; or `mistake` in what is the user's, and what to do about it.
     """
     began = time.monotonic()
-    folder = Path(job["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
     os.environ[LOCK] = job["lock"]
+    try:
+        told = _noted(job, Path(job["folder"]), quiet=quiet)
+    except OSError as error:  # where it would be noted, the disk is full
+        told = {"failure": str(error)}
+    return {"figures": [], "rungs": {}, "trains": False, **told, "seconds": time.monotonic() - began}
+
+
+def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
+    """What came of it; what was said and printed lies in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as open_files:
         log = open_files.enter_context((folder / _LOG).open("a", encoding="utf-8"))
         if quiet:
             open_files.enter_context(_printed_into(log.fileno()))
         try:
-            told = _carried_out(job, folder, Plain(log))
+            return _carried_out(job, folder, Plain(log))
+        except _Mistake as mistake:
+            return {"mistake": [mistake.what, mistake.do]}
         except OutOfMemory as error:
-            told = {"ended": "failed", "reason": error.what}
+            return {"ended": "failed", "reason": error.what}
         except MemoryError:
-            told = {"ended": "failed", "reason": "it takes more memory than there is"}
+            return {"ended": "failed", "reason": "it takes more memory than there is"}
         except (EnvironmentFailed, OSError) as error:
-            told = {"failure": str(error)}
+            return {"failure": str(error)}
         except MakeweightError as error:
-            told = {"ended": "failed", "reason": error.what}
-        except Exception as error:  # noqa: BLE001 - one recipe that nothing foresaw is no reason to lose all others
+            return {"ended": "failed", "reason": error.what}
+        except (Exception, SystemExit) as error:  # one recipe that nothing foresaw is no reason to lose all others
             traceback.print_exc(file=log)
-            told = {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
-    return {"figures": [], "rungs": {}, "trains": False, **told, "seconds": time.monotonic() - began}
+            return {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
 
 
 def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
-    project = reading.load(Path(job["root"]))
-    variant = _variant(project, job)
-    base = artifact.read(project.layout.artifact(BASELINE))
+    project, variant, base = _at_hand(job)
     whole_form = form_of(variant) if job["form"] else None
     if whole_form is not None:
         with atomic.replacing_folder(folder / "form") as place:
@@ -143,10 +159,31 @@ def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
     return {"manifest": str(folder / "artifact"), "figures": _plain(figures), "rungs": race.had}
 
 
-def _variant(project: Project, job: Job) -> Variant:
-    text = project.layout.config.read_text(encoding="utf-8")
-    found = reading.with_recipe(parse(text, project.layout.config.name), project.root, job["settings"])
-    return replace(found, name=job["name"])
+def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
+    """The project, the recipe and the baseline. makeweight.yaml is not read again: whoever edits it while a search is
+    at work means the next one.
+
+    Raises:
+        EnvironmentFailed: what was right where the search began is not so here.
+        _Mistake: the baseline is another by now.
+    """
+    root = Path(job["root"])
+    try:
+        project = reading.understand(job["config"], CONFIG, root)
+        found = reading.with_recipe(parse(job["config"], CONFIG), root, job["settings"])
+        base = artifact.read(project.layout.artifact(BASELINE))
+    except UsageError as error:
+        raise EnvironmentFailed(
+            f"no trial can be carried out: {error.head}",
+            do="The project's folder lies under the same path, and the same packages are installed, wherever trials are "
+            "carried out.",
+        ) from error
+    if base.sha256 != job["baseline"]:
+        raise _Mistake(
+            "the baseline was made anew while the search was at work, and all trials are held against the one before",
+            do="Run the same command again: it begins a search with the new one.",
+        )
+    return project, replace(found, name=job["name"]), base
 
 
 def _quality(project: Project, manifest: Manifest, answers: Path, progress: Progress) -> list[Measurement]:
@@ -155,7 +192,10 @@ def _quality(project: Project, manifest: Manifest, answers: Path, progress: Prog
     name = manifest.variant
     own = answer(project.declared, runtime, manifest.made(), split, f"{name} on {SPLIT}", progress, before, batch)
     if own.digest != before.digest:
-        raise UsageError("the loader gave other validation examples than it gave the baseline; fix its seed")
+        raise _Mistake(
+            f"the loader gave other {SPLIT} examples than it gave the baseline",
+            do="Make it give the same examples each time (fix its seed), then run the same command again.",
+        )
     key = keys.answered(before, own, project.task, project.model.output)
     return keyed(quality.measure(project.task, name, own, before), key)
 

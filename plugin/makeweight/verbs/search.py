@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from makeweight.compress.recipe import Variant
 from makeweight.compress.space import OpenRecipe
 from makeweight.decide.verdict import EXIT_CODES
 from makeweight.devices.entry import DeviceEntry
+from makeweight.evidence.provenance import hash_of
 from makeweight.ignored import ignored
 from makeweight.layout import BASELINE, CONFIG, SEARCH
 from makeweight.measure import outcomes, quality, storage
@@ -31,6 +32,7 @@ from makeweight.project.project import Project
 from makeweight.publish import terms
 from makeweight.search.cluster import Cluster
 from makeweight.search.executor import Executor
+from makeweight.search.halving import yardstick
 from makeweight.search.measuring import Measuring
 from makeweight.search.processes import Processes
 from makeweight.search.proposals import Proposals, Sampler, Settings
@@ -61,7 +63,7 @@ def run(
         ray: the address of a Ray cluster; None: processes of this machine.
 
     Raises:
-        UsageError: there is no baseline yet, no validation split, or nothing to search.
+        UsageError: there is no baseline yet, or one of another model; no validation split, or nothing to search.
         EnvironmentFailed: the machine, the cluster or a device failed.
     """
     registry.require_extra("`makeweight search`", "search")
@@ -71,6 +73,8 @@ def run(
     home = ignored(project.root.resolve()) / SEARCH
     with _alone(home), contextlib.ExitStack() as at_work:
         baseline = artifact.read(project.layout.artifact(BASELINE))
+        _refuse_outdated(project, baseline)
+        config = project.layout.config.read_text(encoding="utf-8")
         spaces = project.spaces or _derived(project)
         wanted = trials or settings.trials
         began = origin(project.declared, project.sources, baseline.sha256)
@@ -92,18 +96,21 @@ def run(
         search = Search(
             judged,
             Proposals(spaces, takes_list, Sampler(settings.sampler, project.seed, wanted)),
-            _checker(project),
+            _checker(config, project.root),
             executor,
             measuring,
             Journal(folder),
             {
                 "root": str(project.root.resolve()),
+                "config": config,
+                "baseline": baseline.sha256,
                 "answers": str(folder / "answers.npz"),
                 "pool": str(home / "trainings"),
                 "origin": began,
                 "lock": os.environ[LOCK],
             },
             Limits(wanted, time.monotonic() + (hours or settings.hours or float("inf")) * 3600, settings.margin),
+            _yardstick(project),
         )
         known = len(search.ended)
         if known:
@@ -134,6 +141,7 @@ def run(
             baseline,
             wanted,
             search.refused,
+            search.objection,
             spent,
             bool(project.spaces),
         )
@@ -166,6 +174,20 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def _refuse_outdated(project: Project, baseline: Manifest) -> None:
+    """Refuse a baseline that was made of other weights or by other code than there are now: DVC, which would make it
+    anew, is not asked here, and half of what is tried would begin with the one and half with the other."""
+    made_by = {**(baseline.code or {}), **(baseline.made_of or {})}
+    there = ((path, hash_of(project.root / path), sha256) for path, sha256 in made_by.items())
+    changed = next((path for path, now, then in there if now not in (None, then)), None)
+    if changed is not None:
+        raise UsageError(
+            f"the baseline was made with another `{changed}` than there is now",
+            where=str(project.layout.artifact(BASELINE)),
+            do="Run `dvc repro baseline`, then search.",
+        )
+
+
 def _devices(project: Project, progress: Progress) -> dict[str, DeviceEntry]:
     """Those that the budget asks something of and that are reached from here."""
     timed = [rule for rule in project.rules if rule.metric.per_device]
@@ -185,10 +207,15 @@ def _executor(project: Project, ray: str | None, workers: int | None) -> Executo
     return Cluster(ray, settings.cpus, settings.memory, workers)
 
 
-def _checker(project: Project) -> Callable[[Settings], Variant]:
+def _checker(config: str, root: Path) -> Callable[[Settings], Variant]:
     """Of recipes, as this project's file would have them."""
-    document = parse(project.layout.config.read_text(encoding="utf-8"), CONFIG)
-    return lambda settings: reading.with_recipe(document, project.root, settings)
+    document = parse(config, CONFIG)
+    return lambda settings: reading.with_recipe(document, root, settings)
+
+
+def _yardstick(project: Project) -> Callable[[Variant], Hashable | None]:
+    classifies = project.task.kind == "classification"
+    return lambda variant: yardstick((options for _, options in variant.plan.trainings), classifies=classifies)
 
 
 def _study(project: Project, spaces: Mapping[str, OpenRecipe], began: str) -> str:

@@ -150,9 +150,11 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not(
 ) -> None:
     plain = make_given(make_project())
     asked = TrainingOptions(epochs=3, **options)
+    heard: list[int] = []
 
     def trained(killed_in: int | None, drawn: int) -> tuple[Any, dict[str, Any], list[str]]:
-        given = replace(plain, checkpoints=Checkpoints(tmp_path / "kept"), curves=Curves(tmp_path / "curves"))
+        kept = Checkpoints(tmp_path / "kept", watch=lambda _, figures: heard.append(len(figures)))
+        given = replace(plain, checkpoints=kept, curves=Curves(tmp_path / "curves"))
         lines = len(given.progress.lines)
 
         def change(batch: Any, rng: Any) -> Any:
@@ -182,6 +184,8 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not(
     again = trained(0, 1)
     assert again[0] == whole[0]
     assert _equal(again[1], whole[1])
+    # who watches is told of the epochs before, too
+    assert heard == [*(1, 2, 3), *(1, 2), *(2, 3), 3]
 
 
 def test_bfloat16_is_multiplied_in_where_the_processor_does(

@@ -186,6 +186,69 @@ def test_an_empty_space_is_told_with_its_line(project: Path, capsys: pytest.Capt
     assert "makeweight.yaml:13: search.recipes: at least one entry" in err
 
 
+class Meanwhile(Here):
+    """Something happens to the project before each job, and is undone after it."""
+
+    def __init__(self, project: Path, name: str, content: str | None) -> None:
+        super().__init__()
+        self._path, self._content = project / name, content
+
+    def wait(self, seconds: float) -> list[Done]:
+        aside = self._path.with_name("aside")
+        self._path.rename(aside)
+        if self._content is not None:
+            self._path.write_text(self._content)
+        try:
+            return super().wait(seconds)
+        finally:
+            self._path.unlink(missing_ok=True)
+            aside.rename(self._path)
+
+
+def test_whoever_edits_makeweight_yaml_meanwhile_spoils_no_trial(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "Processes", lambda _: Meanwhile(project, "makeweight.yaml", "name: [half"))
+    code, _, err = run(project, capsys, "--trials", "1")
+    assert [trial["ended"] for trial in report(project)["trials"]] == ["whole"], err
+    assert code in (0, 1)
+
+
+def test_a_baseline_that_is_gone_meanwhile_is_no_trials_fault(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "Processes", lambda _: Meanwhile(project, "artifacts/baseline", None))
+    code, _, err = run(project, capsys)
+    assert code == 4
+    assert "no trial can be carried out: " in err
+    assert "the search goes on from here" in err
+    assert not [*project.glob(".makeweight/search/*/trial-*/trial.json")]
+
+
+def test_examples_that_change_meanwhile_end_the_search_with_the_first_trial(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shuffled(Here):
+        def wait(self, seconds: float) -> list[Done]:
+            # another file, not another content: what was read of the one before may be mapped into memory
+            shutil.copyfile(project / "test.npz", project / "other.npz")
+            (project / "other.npz").replace(project / "validation.npz")
+            return super().wait(seconds)
+
+    monkeypatch.setattr(verb, "Processes", lambda _: Shuffled())
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "the loader gave other validation examples than it gave the baseline" in err
+
+
+def test_a_baseline_of_another_model_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_models.dense(project / "model.onnx", width=32)
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "the baseline was made with another `model.onnx` than there is now" in err
+    assert "dvc repro baseline" in err
+
+
 AROUND = """\
 sources: [own_steps.py]
 pipeline: {preprocess: "own_steps:decode", samples: raw}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_a_step_that_is_not_taken_asks_for_no_options() -> None:
 def test_a_choice_among_lists_is_a_list_of_lists() -> None:
     recipe, _ = drawn([{"prune": {"exclude": [["head"], []]}}], {"small.steps[0].prune.exclude": "[]"})
     assert recipe["steps"] == [{"prune": {"exclude": []}}]
+
+
+def test_what_one_value_leaves_open_is_not_what_another_does() -> None:
+    """A sampler takes one name for one thing, and refuses a whole number and any other by one name."""
+    spans = [{"from": 1, "to": 3}, {"from": 0.1, "to": 0.5}, 8]
+    picks = {"small.steps[0].prune.epochs[0]": 2, "small.steps[0].prune.epochs[1]": 0.25}
+    for value, epochs in zip(spans, (2, 0.25, 8), strict=True):
+        picks["small.steps[0].prune.epochs"] = json.dumps(value)
+        recipe, _ = drawn([{"prune": {"epochs": spans}}], picks)
+        assert recipe["steps"] == [{"prune": {"epochs": epochs}}]
 
 
 def test_ranges_of_whole_numbers_have_no_others_within() -> None:

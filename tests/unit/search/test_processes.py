@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,20 @@ from makeweight.search.processes import Processes
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Killed as often as the job asks for, each time after it was noted."""
-    earlier = [*Path(job["folder"]).glob(f"{job['name']}-*")]
+    """Killed as often as the job asks for, each time after it was noted; ends when the file `after` is there."""
+    folder = Path(job["folder"])
+    earlier = [*folder.glob(f"{job['name']}-*")]
+    Path(folder, f"{job['name']}-{len(earlier)}").touch()
     if len(earlier) < job["kills"]:
-        Path(job["folder"], f"{job['name']}-{len(earlier)}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    while not Path(folder, job.get("after", "")).exists():
+        time.sleep(0.01)
     return {"name": job["name"], "earlier": len(earlier)}
 
 
 @pytest.fixture
 def processes() -> Iterator[Processes]:
-    pool = Processes(1, work)
+    pool = Processes(2, work)
     yield pool
     pool.close()
 
@@ -38,15 +42,19 @@ def ended(pool: Processes, count: int) -> dict[str, Done]:
 
 
 def test_a_killed_process_is_begun_again_and_given_up_in_the_end(processes: Processes, tmp_path: Path) -> None:
-    for name, kills in (("once", 1), ("never", 0), ("always", 99)):
-        processes.submit({"name": name, "kills": kills, "folder": str(tmp_path)})
-        done = ended(processes, 1)[name]
-        if name == "always":
-            assert done.result is None
-            assert "killed" in done.lost
-        else:
-            assert done.result == {"name": name, "earlier": kills}
+    shared = {"folder": str(tmp_path)}
+    processes.submit({**shared, "name": "always", "kills": 99})
+    processes.submit({**shared, "name": "beside", "kills": 0, "after": "always-2"})
+    done = ended(processes, 2)
+    assert done["always"].result is None
+    assert "killed" in done["always"].lost
+    # what was at work beside it was begun once
+    assert done["beside"].result == {"name": "beside", "earlier": 0}
+    processes.submit({**shared, "name": "once", "kills": 1})
+    assert ended(processes, 1)["once"].result == {"name": "once", "earlier": 1}
 
 
-def test_nothing_under_way_is_nothing_to_wait_for(processes: Processes) -> None:
-    assert processes.wait(0.0) == []
+def test_nothing_under_way_is_nothing_to_wait_for() -> None:
+    pool = Processes(0, work)
+    assert pool.wait(0.0) == []
+    pool.close()

@@ -93,3 +93,16 @@ def test_a_smaller_loss_is_better_and_none_is_no_ground() -> None:
     unjudged = _Race(3, {1: (0.9, 0.8)})
     unjudged.watch("a", [{"training_loss": 0.1}])
     assert unjudged.had == {}
+
+
+def test_what_is_taken_up_again_is_held_against_others_by_what_it_had_at_their_epoch() -> None:
+    race = _Race(27, {3: (0.3, 0.2), 2: (0.6, 0.5)})
+    # after five epochs of an earlier run it is the best by far, and so it was after one; not so after three
+    with pytest.raises(_GivenUp, match="after epoch 3 of 27"):
+        race.watch("a", figures(0.4, 0.5, 0.55, 0.9, 0.95))
+    assert race.had == {3: 0.4, 2: 0.55}
+    # the same where an earlier training of the recipe ended long ago
+    race = _Race(27, {2: (0.6, 0.5)})
+    race.watch("first", figures(0.1, 0.2))
+    race.watch("second", figures(0.7, 0.8))
+    assert race.had == {3: 0.1, 2: 0.7}

@@ -1,0 +1,156 @@
+"""The search itself, with trials that are carried out at once: what it begins, what it passes on, how it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from makeweight.bench.probe import JobFailed
+from makeweight.budget.metric import METRICS
+from makeweight.budget.operator import OPERATORS
+from makeweight.budget.rule import Rule
+from makeweight.decide import Terms
+from makeweight.devices.device import DeviceFailed, Ended
+from makeweight.search import searching
+from makeweight.search.executor import Done, Job
+from makeweight.search.measuring import Measured
+from makeweight.search.proposals import Known, Proposal
+from makeweight.search.searching import Limits, Search
+from makeweight.search.trial import Journal, Trial
+from makeweight_base.errors import EnvironmentFailed, UsageError
+
+TERMS = Terms("tiny", (Rule(METRICS["size"], OPERATORS["max"], 10.0),), (), {"here": 10.0})
+FAILED = {"ended": "failed", "reason": "no", "seconds": 1.0, "rungs": {1: 0.5}}
+MADE = {"manifest": "folder", "figures": [], "trains": False, "seconds": 1.0}
+
+
+class Numbered:
+    """Proposes as many recipes as there are."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self.asked = count, 0
+
+    def next(self, known: list[Known], objectives: int, refuse: Any) -> Proposal | None:
+        self.asked += 1
+        return None if len(known) >= self._count else Proposal({"runtime": "any", "steps": [len(known)]}, {})
+
+
+def checked(settings: Mapping[str, Any]) -> Any:
+    return SimpleNamespace(runtime="any", recipe=settings["steps"], plan=SimpleNamespace(trainings=[]))
+
+
+class AtOnce:
+    """Carries out one job at each look."""
+
+    slots = 2
+
+    def __init__(self, *results: Mapping[str, Any]) -> None:
+        self._results, self.jobs, self.begun = list(results), list[Job](), list[Job]()
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+        self.begun.append(job)
+
+    def wait(self, seconds: float) -> list[Done]:
+        return [Done(self.jobs.pop(0), self._results.pop(0) if len(self._results) > 1 else self._results[0])]
+
+
+def search(
+    folder: Path,
+    executor: AtOnce,
+    proposals: Numbered,
+    *,
+    trials: int = 9,
+    measured: Callable[[], Measured] | None = None,
+    judged_by: Callable[[Any], Any] = lambda _: "accuracy",
+) -> Search:
+    def submit(*_: Any) -> Future[Measured]:
+        future: Future[Measured] = Future()
+        try:
+            future.set_result(measured() if measured is not None else Measured([], 0.0))
+        except DeviceFailed as error:
+            future.set_exception(error)
+        return future
+
+    return Search(
+        TERMS,
+        proposals,  # type: ignore[arg-type]
+        checked,  # type: ignore[arg-type]
+        executor,  # type: ignore[arg-type]
+        SimpleNamespace(submit=submit),  # type: ignore[arg-type]
+        Journal(folder),
+        {},
+        Limits(trials, math.inf, 0.1),
+        judged_by,
+    )
+
+
+def test_a_space_that_is_tried_out_is_not_asked_again_while_the_last_trials_are_under_way(tmp_path: Path) -> None:
+    proposals = Numbered(2)
+    own = search(tmp_path, AtOnce(FAILED), proposals, trials=3)
+    assert [trial.number for trial in own.run()] == [0, 1]
+    assert own.why == "space"
+    # for both, and once to find that there is no third
+    assert proposals.asked == 3
+
+
+def test_fewer_trials_than_were_begun_leave_those_beyond_alone(tmp_path: Path) -> None:
+    for number in range(4):
+        Journal(tmp_path).begin(number, Proposal({"runtime": "any", "steps": [number]}, {}))
+    executor = AtOnce(FAILED)
+    own = search(tmp_path, executor, Numbered(9), trials=2)
+    assert [trial.number for trial in own.run()] == [0, 1]
+    assert own.why == "trials"
+
+
+def test_trainings_are_held_against_those_that_are_judged_alike(tmp_path: Path) -> None:
+    executor = AtOnce(FAILED)
+    kinds = {0: "loss a", 1: "loss b", 2: "loss a", 3: None}
+    own = search(tmp_path, executor, Numbered(4), trials=4, judged_by=lambda variant: kinds[variant.recipe[0]])
+    executor.slots = 1
+    assert len([*own.run()]) == 4
+    assert [job["rungs"] for job in executor.begun] == [{}, {}, {1: [0.5]}, {}]
+
+
+def test_a_device_that_is_lost_ends_the_search_and_loses_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+
+    def lost() -> Measured:
+        raise DeviceFailed("it does not answer", where="device `pi5`", do="Switch it on.")
+
+    own = search(tmp_path, AtOnce(FAILED, MADE), Numbered(9), measured=lost)
+    with pytest.raises(EnvironmentFailed) as told:
+        list(own.run())
+    assert str(told.value) == (
+        "device `pi5`: it does not answer\n  Switch it on. Run the same command again: the search goes on from here."
+    )
+    # that trial is no failed one: it is carried out when the search goes on
+    assert list(Journal(tmp_path).ended()) == [0]
+    again = search(tmp_path, AtOnce(FAILED), Numbered(3), trials=3)
+    assert sorted(trial.number for trial in again.run()) == [1, 2]
+
+
+def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+
+    def crashes() -> Measured:
+        device: Any = SimpleNamespace(name="pi5", python=["python3"])
+        raise JobFailed(device, Ended(1, "no memory"))
+
+    (trial,) = search(tmp_path, AtOnce(MADE), Numbered(1), trials=1, measured=crashes).run()
+    assert (trial.ended, "cannot be measured on device `pi5`" in str(trial.reason)) == ("failed", True)
+
+
+def test_what_no_recipe_can_mend_ends_the_search_before_it_has_spent_all_trials(tmp_path: Path) -> None:
+    own = search(tmp_path, AtOnce({"mistake": ["other examples", "Fix its seed."]}), Numbered(9))
+    with pytest.raises(UsageError, match="other examples\n  Fix its seed"):
+        list(own.run())
+    assert Journal(tmp_path).ended() == dict[int, Trial]()
