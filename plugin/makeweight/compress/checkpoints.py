@@ -45,7 +45,7 @@ class Stateful(Protocol):
 
 
 Watch = Callable[[str, Sequence[Mapping[str, float]]], None]
-"""Hears after each epoch, once it is kept, which training it is of and the figures of all its epochs; and of those of an
+"""Hears after each epoch, once it is kept, which training it is of and the figures of all its epochs; and those of an
 earlier run where one is taken up again. What it raises ends the training there, and a later one takes it up again."""
 
 

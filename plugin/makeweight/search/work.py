@@ -114,20 +114,21 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
         if quiet:
             open_files.enter_context(_printed_into(log.fileno()))
         try:
-            return _carried_out(job, folder, Plain(log))
+            told = _carried_out(job, folder, Plain(log))
         except _Mistake as mistake:
-            return {"mistake": [mistake.what, mistake.do]}
+            told = {"mistake": [mistake.what, mistake.do]}
         except OutOfMemory as error:
-            return {"ended": "failed", "reason": error.what}
+            told = {"ended": "failed", "reason": error.what}
         except MemoryError:
-            return {"ended": "failed", "reason": "it takes more memory than there is"}
+            told = {"ended": "failed", "reason": "it takes more memory than there is"}
         except (EnvironmentFailed, OSError) as error:
-            return {"failure": str(error)}
+            told = {"failure": str(error)}
         except MakeweightError as error:
-            return {"ended": "failed", "reason": error.what}
+            told = {"ended": "failed", "reason": error.what}
         except (Exception, SystemExit) as error:  # one recipe that nothing foresaw is no reason to lose all others
             traceback.print_exc(file=log)
-            return {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
+            told = {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
+    return told
 
 
 def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -175,8 +176,8 @@ def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
     except UsageError as error:
         raise EnvironmentFailed(
             f"no trial can be carried out: {error.head}",
-            do="The project's folder lies under the same path, and the same packages are installed, wherever trials are "
-            "carried out.",
+            do="Wherever trials are carried out, the project's folder has to lie under the same path, and the same packages "
+            "have to be installed.",
         ) from error
     if base.sha256 != job["baseline"]:
         raise _Mistake(
