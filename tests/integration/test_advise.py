@@ -96,3 +96,25 @@ def test_an_embedding_that_no_quantizer_reaches_is_told_as_such(
     for words in ("Where the bytes are", "tables of vectors", "Set aside", "Not known here"):
         assert words in shown
     assert max(map(len, shown.splitlines())) <= 110
+
+
+def test_a_regression_is_advised_and_no_loss_of_it_is_told_as_a_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_models.dense(tmp_path / "model.onnx", width=64)
+    rng = np.random.default_rng(0)
+    for split in ("validation", "test"):
+        inputs = rng.normal(size=(12, tiny_models.FEATURES)).astype(np.float32)
+        np.savez(tmp_path / f"{split}.npz", x=inputs, target=rng.normal(size=(12, tiny_models.CLASSES)))
+    (tmp_path / "makeweight.yaml").write_text(
+        "model: {onnx: model.onnx}\n"
+        "data: {npz: {validation: validation.npz, test: test.npz}, calibration: {split: validation}}\n"
+        "task: regression\n"
+        "devices: {away: {kind: ssh, host: nobody.invalid}}\n"
+        "budget: {size: {max_ratio: 0.6}, rmse: {max_ratio: 1.1}}\n"
+    )
+    told = advised(capsys, "600")
+    half = next(each for each in told["advice"] if each["rule"] == "float16")
+    assert [each["tried"] for each in half["expected"] if each["figure"] == "size"] == [True]
+    assert "drop" not in {each["figure"] for each in half["expected"]}

@@ -39,6 +39,8 @@ def expected(rule: Rule, facts: Facts) -> tuple[Expected, ...]:
 def _each(rule: Rule, facts: Facts) -> Iterator[Expected]:
     seen, model = facts.tried.get(rule.name, TriedFacts()), facts.model
     for effect in rule.effects:
+        if effect.figure == "drop" and not facts.loses_shares:
+            continue
         if effect.figure == "latency":
             for device in facts.devices:
                 if effect.where is None or effect.where.holds(device):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from makeweight.budget.metric import TaskKind, of_role
+from makeweight.budget.quantity import FRACTION
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import LayerFacts, LayerKind
 
@@ -168,7 +170,7 @@ class Facts:
     devices: tuple[DeviceFacts, ...]
     goals: tuple[Goal, ...]
     prefer: Literal["size", "latency", "accuracy"] = "latency"
-    task: str = "classification"
+    task: TaskKind = "classification"
     sensitivity: SensitivityFacts | None = None
     pruning: PruningFacts | None = None
     tried: Mapping[str, TriedFacts] = field(default_factory=dict)
@@ -181,6 +183,12 @@ class Facts:
     """By variant that was measured already, the rules of the budget that it breaks."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """What could not be measured, and why."""
+
+    @property
+    def loses_shares(self) -> bool:
+        """Whether what is lost of the task's first figure is a share, as rules promise it: an error, and a metric of the
+        user's own, are in units of their own."""
+        return of_role("quality", self.task)[0].dimension is FRACTION
 
     @property
     def open(self) -> tuple[Goal, ...]:

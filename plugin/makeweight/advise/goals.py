@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from makeweight.advise.facts import DeviceFacts, Figure, Goal, ModelFacts
 from makeweight.budget.metric import TaskKind, of_role
+from makeweight.budget.quantity import FRACTION
 from makeweight.budget.rule import Rule
 
 _OF_THE_FILE: Mapping[str, Figure] = {
@@ -64,8 +65,10 @@ def _ratio(rule: Rule, figure: Figure, value: float | None, device: str | None =
 
 def _drop(rule: Rule, quality: Mapping[str, float], task: TaskKind) -> Goal:
     metric, text, blocking = rule.metric, _text(rule), rule.level == "error"
-    if rule.slice is not None or metric.paired or metric not in of_role("quality", task) or not metric.headline:
+    if rule.slice is not None or metric is not of_role("quality", task)[0]:
         return _untold(rule, "it follows what is lost on the whole, and no rule here says how far")
+    if metric.dimension is not FRACTION:
+        return _untold(rule, "it is no share, and what is promised here to be lost is one")
     if rule.operator.comparison == "drop":
         return Goal(rule.id, text, "drop", rule.limit, None, blocking)
     if rule.operator.upper:

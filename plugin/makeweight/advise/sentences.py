@@ -199,7 +199,8 @@ def sensitivity_told(facts: Facts) -> list[str]:
 def assumed(advice: Advice, facts: Facts) -> Iterator[str]:
     """What the expectations take for granted, a part of a sentence each."""
     yield from dict.fromkeys(each.assumes for each in advice.expected if each.assumes)
-    if not any(each.figure == "drop" and each.tried for each in advice.expected):
+    drops = [each for each in advice.expected if each.figure == "drop"]
+    if drops and not any(each.tried for each in drops):
         yield "of what is lost, what such networks lost elsewhere: it was not measured on this one"
     for name, reason in facts.absent.items():
         if name.startswith("latency on"):

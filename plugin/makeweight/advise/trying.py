@@ -10,6 +10,8 @@ from pathlib import Path
 
 from makeweight.advise.facts import TriedFacts
 from makeweight.artifact.artifact import Manifest
+from makeweight.budget.metric import of_role
+from makeweight.budget.quantity import FRACTION
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
 from makeweight.compress.whole_split import WholeSplit
@@ -50,7 +52,8 @@ def tried(
 def _counting(
     project: Project, runtime: Runtime, baseline: Manifest, validation: Split | None
 ) -> tuple[WholeSplit, int] | None:
-    if validation is None:
+    """What a drop is counted on; None: there are no targets, or what is lost is no share."""
+    if validation is None or of_role("quality", project.task.kind)[0].dimension is not FRACTION:
         return None
     some = validation.draw(_COUNTED, project.seed)
     try:

@@ -35,9 +35,9 @@ class WholeSplit:
             self._declared, self._runtime, model, self._split, f"integers on {self._split.name}", Silent(), self._before
         )
         figures = quality.measure(self._declared.task, "integers", own, self._before)
-        drop = next(
-            each for each in figures if (each.metric, each.comparison, each.slice) == (self.metric.name, "drop", None)
-        )
-        if drop.value is None:
-            raise RecipeFailed(f"quantize: `max_drop` cannot be held on the validation split: {drop.reason}")
+        named = (self.metric.name, "drop", None)
+        drop = next((each for each in figures if (each.metric, each.comparison, each.slice) == named), None)
+        if drop is None or drop.value is None:
+            reason = f"of `{self.metric.name}` there is a ratio" if drop is None else drop.reason
+            raise RecipeFailed(f"quantize: `max_drop` cannot be held on the validation split: {reason}")
         return drop.value

@@ -100,8 +100,10 @@ def costs(terms: Terms, trial: Trial) -> tuple[float, ...]:
     found = []
     for role, of in objectives(terms):
         if role == "quality":
-            own = value(None, of)
-            found.append(_UNKNOWN if own is None else -own if terms.quality_better == "higher" else own)
+            own, known = value(None, of), METRICS[of.metric].better
+            # the budget may name another metric than the one that stands for the task
+            better = terms.quality_better if known == "declared" else known
+            found.append(_UNKNOWN if own is None else -own if better == "higher" else own)
             continue
         places = list(terms.devices) if role == "latency" else [None]
         amounts = [value(place, of.compared("ratio")) or value(place, of) for place in places]

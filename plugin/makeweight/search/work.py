@@ -176,8 +176,8 @@ def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
     except UsageError as error:
         raise EnvironmentFailed(
             f"no trial can be carried out: {error.head}",
-            do="Wherever trials are carried out, the project's folder has to lie under the same path, and the same packages "
-            "have to be installed.",
+            do="Wherever trials are carried out, the project's folder has to lie under the same path, with the same packages "
+            "installed.",
         ) from error
     if base.sha256 != job["baseline"]:
         raise _Mistake(

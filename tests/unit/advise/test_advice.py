@@ -302,6 +302,30 @@ def test_rules_of_the_budget_become_goals() -> None:
     assert [goal.needed for goal in away if goal.figure == "latency"] == [None]
 
 
+def told_of(task: str, budget: str, kind: Any) -> list[str]:
+    """The figures that goals of a budget are about, where rules of advice promise some."""
+    text = config().replace("task: classification", f"task: {task}").replace("accuracy: {max_drop: 1 pt}", budget)
+    rules = understand(text, "makeweight.yaml", Path()).rules
+    quality = {"rmse": 3.0, "metric": 40.0, "accuracy": 0.9}
+    return [str(goal.figure) for goal in goals(rules, model(), (LOCAL,), quality, kind) if goal.figure is not None]
+
+
+def test_only_a_share_is_lost_as_rules_promise_it() -> None:
+    assert "drop" in told_of("classification", "accuracy: {min: 80 %}", "classification")
+    for task, budget in (
+        # an error has a unit of its own, and so has whatever a metric of the user's gives
+        ("regression", "rmse: {max_ratio: 1.1}, r2: {max_drop: 0.01}"),
+        ("{kind: custom, metric: \"a:b\"}", "metric: {max_drop: 0.5}"),
+        # what is counted here is the accuracy
+        ("classification", "f1: {max_drop: 1 pt}"),
+    ):
+        kind = task if task.isalpha() else "custom"
+        assert told_of(task, budget, kind) == ["size", "latency"], task
+    for each in ranked(facts(size(0.3), task="regression")).advice:
+        assert "drop" not in {one.figure for one in each.expected}
+        assert not [words for words in sentences.assumed(each, facts()) if words.startswith("of what is lost")]
+
+
 def test_a_finished_program_takes_no_recipe() -> None:
     text = CONFIG.format(model=SOURCES["graph", "executorch"][0], variant=STATIC % "minmax")
     with pytest.raises(ConfigError, match="an ExecuTorch program is finished"):

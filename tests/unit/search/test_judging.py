@@ -130,3 +130,18 @@ def test_objectives_are_what_the_budget_names() -> None:
     assert [role for role, _ in judging.objectives(replace(TERMS, rules=()))] == ["size"]
     better, worse = (judging.costs(TERMS, each) for each in (trial(0, 0.3, 0.0), trial(0, 0.4, 0.01, 0.6)))
     assert all(one < other for one, other in zip(better, worse, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("metric", "declared", "better"),
+    [("r2", "lower", 0.9), ("rmse", "lower", 0.2), ("metric", "lower", 0.2), ("metric", "higher", 0.9)],
+)
+def test_what_is_made_good_is_the_metric_that_the_budget_names(metric: str, declared: str, better: float) -> None:
+    """Of a regression the error stands for the task, and a budget may be about R squared alone, which is to rise."""
+    operator = "min" if better > 0.5 else "max"
+    terms = replace(TERMS, rules=(rule(metric, operator, 0.5),), quality="rmse", quality_better=declared)
+    one, other = (
+        Trial(0, Proposal({}, {}), "whole", None, (Measurement(metric, "trial-1", "", value),)) for value in (0.9, 0.2)
+    )
+    costs = {value: judging.costs(terms, each) for value, each in ((0.9, one), (0.2, other))}
+    assert min(costs, key=lambda value: costs[value]) == better
