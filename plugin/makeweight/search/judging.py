@@ -100,9 +100,9 @@ def costs(terms: Terms, trial: Trial) -> tuple[float, ...]:
     found = []
     for role, of in objectives(terms):
         if role == "quality":
-            own, known = value(None, of), METRICS[of.metric].better
+            own, way = value(None, of), METRICS[of.metric].better
             # the budget may name another metric than the one that stands for the task
-            better = terms.quality_better if known == "declared" else known
+            better = terms.quality_better if way == "declared" else way
             found.append(_UNKNOWN if own is None else -own if better == "higher" else own)
             continue
         places = list(terms.devices) if role == "latency" else [None]
