@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from makeweight.config.settings import callable_path
+from makeweight.user.callables import elsewhere
 from makeweight_base.errors import UsageError
 
 
@@ -34,7 +35,7 @@ def sources_of(root: Path, dotted: str, option: str) -> list[str]:
             raise UsageError(
                 f"there is no module `{top}` (looked in {root.resolve()} and the installed packages)",
                 where=option,
-                do="Mend the name, or run from the folder that holds it.",
+                do=elsewhere(root, top) or "Mend the name, or run from the folder that holds it.",
             )
         return []
     place = home.joinpath(*module.split("."))

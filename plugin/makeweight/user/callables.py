@@ -51,7 +51,8 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
             raise UsageError(
                 f"there is no module `{missing}` (looked in {folder} and the installed packages)",
                 where=where,
-                do=f"Mend `{dotted}`, or run from the folder that holds `{missing.split('.')[0]}`.",
+                do=elsewhere(root, missing.partition(".")[0]) or f"Mend `{dotted}`, or run from the folder that "
+                f"holds `{missing.partition('.')[0]}`.",
             ) from error
         line = place(error, root)
         raise _own(module_name, missing, line, root) or UsageError(
@@ -80,6 +81,24 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
 def _holds(folder: Path, top: str) -> bool:
     """Whether a module or package of that name lies in a folder."""
     return (folder / top).is_dir() or (folder / f"{top}.py").is_file()
+
+
+def elsewhere(root: Path, top: str) -> str | None:
+    """What to do about a module that is not found, and lies in a folder of the project's, as in a src layout. None: it
+    does not, or there is one of its name where modules are looked for."""
+    if _holds(root, top):
+        return None
+    try:
+        folders = sorted(place.name for place in root.iterdir() if place.is_dir() and not place.name.startswith("."))
+    except OSError:
+        return None
+    within = next((name for name in folders if _holds(root / name, top)), None)
+    if within is None:
+        return None
+    return (
+        f"It lies in {within}/: install the project into this environment (`pip install -e .`), or put {within}/ on the "
+        "PYTHONPATH, wherever stages run."
+    )
 
 
 def _own(module: str, missing: str, line: str | None, root: Path) -> UsageError | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from makeweight.starter.code import sources_of
 from makeweight.user import callables
 from makeweight_base.errors import UsageError
 
@@ -100,6 +101,14 @@ def test_what_a_module_imports_in_vain_is_told_by_where_it_is(
     assert told.value.where == "scripts_of/own/train.py:2"
     assert said in told.value.what
     assert do in str(told.value.do)
+
+
+def test_a_module_in_a_src_layout_is_told_by_where_it_lies(tmp_path: Path, path: None) -> None:
+    (tmp_path / "src/of_a_layout").mkdir(parents=True)
+    (tmp_path / "src/of_a_layout/model.py").touch()
+    for find in (callables.find, lambda dotted, root, where: sources_of(root, dotted, where)):
+        with pytest.raises(UsageError, match=r"It lies in src/: install the project .*`pip install -e \.`"):
+            find("of_a_layout.model:build", tmp_path, where="here")
 
 
 def test_code_that_changes_the_folder_stands_there_and_nobody_else(
