@@ -186,6 +186,16 @@ def test_an_empty_space_is_told_with_its_line(project: Path, capsys: pytest.Capt
     assert "makeweight.yaml:13: search.recipes: at least one entry" in err
 
 
+def test_validation_targets_beyond_the_models_classes_are_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = dict(np.load(project / "validation.npz"))
+    np.savez(project / "validation.npz", x=held["x"], target=held["target"] + tiny_models.CLASSES)
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert f"the validation split: target {2 * tiny_models.CLASSES - 1} is beyond the model's" in err
+
+
 class Meanwhile(Here):
     """Something happens to the project before each job, and is undone after it."""
 
