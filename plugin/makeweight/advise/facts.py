@@ -186,8 +186,8 @@ class Facts:
 
     @property
     def loses_shares(self) -> bool:
-        """Whether what is lost of the task's first figure is a share, as rules promise it: an error, and a metric of the
-        user's own, are in units of their own."""
+        """Whether what is lost of the task's first figure is a share, as rules promise it: an error, and a metric of
+        the user's own, are in units of their own."""
         return of_role("quality", self.task)[0].dimension is FRACTION
 
     @property

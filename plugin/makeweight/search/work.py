@@ -176,8 +176,8 @@ def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
     except UsageError as error:
         raise EnvironmentFailed(
             f"no trial can be carried out: {error.head}",
-            do="The project's folder has to lie under the same path wherever trials are carried out, with the same packages "
-            "installed.",
+            do="The project's folder has to lie under the same path wherever trials are carried out, with the same "
+            "packages installed.",
         ) from error
     if base.sha256 != job["baseline"]:
         raise _Mistake(
@@ -195,8 +195,8 @@ def _quality(project: Project, manifest: Manifest, answers: Path, progress: Prog
     if own.digest != before.digest:
         raise _Mistake(
             f"the loader gave other {SPLIT} examples than it gave the baseline",
-            do="Make it give the same examples each time (fix its seed), then run the same command again. Where the data are "
-            f"others by now, delete {answers.parent} first: what was tried was held against those before.",
+            do="Make it give the same examples each time (fix its seed), then run the same command again. Where the data "
+            f"are others by now, delete {answers.parent} first: what was tried was held against those before.",
         )
     key = keys.answered(before, own, project.task, project.model.output)
     return keyed(quality.measure(project.task, name, own, before), key)

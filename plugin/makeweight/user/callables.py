@@ -96,8 +96,8 @@ def elsewhere(root: Path, top: str) -> str | None:
     if within is None:
         return None
     return (
-        f"It lies in {within}/: install the project into this environment (`pip install -e .`), or put {within}/ on the "
-        "PYTHONPATH, wherever stages run."
+        f"It lies in {within}/: install the project into this environment (`pip install -e .`), or put {within}/ on "
+        "the PYTHONPATH wherever stages run."
     )
 
 

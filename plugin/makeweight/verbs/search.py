@@ -292,8 +292,8 @@ def _answers(project: Project, baseline: Manifest, path: Path, progress: Progres
 
 
 def _refuse_unfit(task: TaskSettings, own: Outcomes) -> None:
-    """Refuse targets that no answer could fit, as those of the test split are when the baseline is made. A class without
-    an example only goes unseen in the search."""
+    """Refuse targets that no answer could fit, as those of the test split are when the baseline is made. A class may
+    have no example: then it only goes unseen here."""
     try:
         TASKS[task.kind].check(task.model_copy(update={"absent_classes": "allow"}), own)
     except UsageError as error:
