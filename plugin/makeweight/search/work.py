@@ -195,8 +195,8 @@ def _quality(project: Project, manifest: Manifest, answers: Path, progress: Prog
     if own.digest != before.digest:
         raise _Mistake(
             f"the loader gave other {SPLIT} examples than it gave the baseline",
-            do="Make it give the same examples each time (fix its seed), then run the same command again. Where the data "
-            f"are others by now, delete {answers.parent} first: what was tried was held against those before.",
+            do="Make it give the same examples each time (fix its seed), then run the same command again. Where the "
+            f"data are others by now, delete {answers.parent} first: what was tried was held against those before.",
         )
     key = keys.answered(before, own, project.task, project.model.output)
     return keyed(quality.measure(project.task, name, own, before), key)
