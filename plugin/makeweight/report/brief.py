@@ -29,9 +29,12 @@ class Brief:
     quality: str
     """The metric that stands for quality, such as `accuracy`."""
     quality_drop: float | None
-    """By how much that is worse than the baseline's, in its base unit; negative where it is better."""
+    """By how much that is worse than the baseline's, in its base unit; negative where it is better. An error has
+    `quality_ratio` in its place."""
     noise_floors: Mapping[str, float] = field(default_factory=dict)
     """By device, how far copies of one model differed there, as a fraction."""
+    quality_ratio: float | None = None
+    """Of an error, variant / baseline."""
 
 
 def of(verdict: Verdict) -> Brief:
@@ -53,4 +56,5 @@ def of(verdict: Verdict) -> Brief:
         figures.quality.metric,
         largest(figures.quality.compared("drop")),
         {device: floor for device in figures.devices if (floor := figures.noise_floor(device)) is not None},
+        largest(figures.quality.compared("ratio")),
     )

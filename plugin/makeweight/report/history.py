@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import METRICS
 from makeweight.budget.quantity import FRACTION, POINTS, RATIO, show
 from makeweight.report.brief import Brief
 from makeweight.report.plots import scale, svg
@@ -95,8 +96,11 @@ def _legend(entries: Sequence[Entry]) -> list[str]:
 
 
 def _panels(entries: Sequence[Entry]) -> list[_Panel]:
-    quality = Measurand(entries[-1].brief.quality if entries else "accuracy").compared("drop")
-    unit = dimension(quality)
+    metric = entries[-1].brief.quality if entries else "accuracy"
+    # an error is held against the baseline's by its ratio, everything else by how far it fell
+    is_error = metric in METRICS and METRICS[metric].better == "lower"
+    drop = Measurand(metric).compared("drop")
+    unit = dimension(drop)
 
     def ratio(value: float) -> str:
         return show(value, RATIO)
@@ -113,12 +117,18 @@ def _panels(entries: Sequence[Entry]) -> list[_Panel]:
     devices = list(dict.fromkeys(device for each in reversed(entries) for device in each.brief.noise_floors))
 
     def of_quality(brief: Brief) -> float | None:
-        return brief.quality_drop if brief.quality == quality.metric else None
+        if brief.quality != metric:
+            return None
+        return brief.quality_ratio if is_error else brief.quality_drop
+
+    quality = _Panel(title(drop), 0.0, 0.01 if unit == POINTS else 1e-9, lambda value: show(value, unit), of_quality)
+    if is_error:
+        quality = _Panel(f"{title(Measurand(metric))}, of the baseline's", 1.0, 0.02, ratio, of_quality)
 
     return [
         _Panel("size, of the baseline's", 1.0, 0.2, ratio, lambda brief: brief.size_ratio),
         _Panel("median latency, of the baseline's", 1.0, 0.2, ratio, lambda brief: brief.latency_ratio),
-        _Panel(title(quality), 0.0, 0.01 if unit == POINTS else 1e-9, lambda value: show(value, unit), of_quality),
+        quality,
         *(of_floor(device) for device in devices[:_MOST_DEVICES]),
     ]
 

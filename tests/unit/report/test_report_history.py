@@ -90,6 +90,18 @@ def test_another_metric_of_quality_does_not_share_the_axis() -> None:
     assert len(marks(drawn(older, *entries(0.5, 0.4)))) == 3 + 3 + 2
 
 
+def test_an_error_is_drawn_by_its_ratio_since_it_has_no_drop() -> None:
+    (entry,) = entries(0.5)
+    own = replace(entry, brief=replace(SHIPS, quality="rmse", quality_drop=None, quality_ratio=1.25))
+    root = drawn(own)
+    assert marks(root)[2][2].rpartition(", ")[2] == "1.25x"
+    texts = ["".join(each.itertext()) for each in root.iter(f"{SVG}text")]
+    assert "root mean square error, of the baseline's" in texts
+    assert "not measured" not in texts
+    # an accuracy has no ratio
+    assert (SHIPS.quality, SHIPS.quality_ratio) == ("accuracy", None)
+
+
 def test_a_variant_is_named_where_it_begins_to_ship() -> None:
     first, second, third = entries(0.5, 0.4, 0.3)
     other = replace(third, brief=replace(third.brief, variant="int8"))
