@@ -19,6 +19,7 @@ from makeweight.compress.derived import derive
 from makeweight.compress.recipe import Variant
 from makeweight.compress.space import OpenRecipe
 from makeweight.config.settings import TaskSettings
+from makeweight.decide import Terms
 from makeweight.decide.verdict import EXIT_CODES
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence.provenance import hash_of
@@ -88,6 +89,7 @@ def run(
             terms(project, [rule for rule in project.rules if rule.device is None or rule.device in devices]),
             devices={name: entry.options.seconds for name, entry in devices.items()},
         )
+        _refuse_without_goal(judged)
         # what takes a second each is begun here, to be there once the first trial is
         executor = _executor(project, ray, workers)
         at_work.callback(executor.close)
@@ -201,6 +203,18 @@ def _devices(project: Project, progress: Progress) -> dict[str, DeviceEntry]:
         if entry.options.runner is not None:
             progress.say(f"`{name}` is measured by a `runner` of its own, so its rules are left to the gate")
     return {name: entry for name, entry in asked.items() if entry.options.runner is None}
+
+
+def _refuse_without_goal(judged: Terms) -> None:
+    """Refuse a budget by which the first recipe that can be carried out would pass."""
+    binding = (rule for rule in judged.rules if rule.level == "error" and rule.operator.comparison != "regression")
+    if not any(judged.devices or not rule.metric.per_device for rule in binding):
+        raise UsageError(
+            "no rule of the budget tells recipes apart here: each only warns, is about growth since the merge base, or "
+            "of a device with a `runner` of its own",
+            where=f"{CONFIG}: budget",
+            do="Give one limit at least that blocks, such as `size: {max_ratio: 0.5}`.",
+        )
 
 
 def _executor(project: Project, ray: str | None, workers: int | None) -> Executor:

@@ -179,6 +179,25 @@ def test_a_machine_that_fails_ends_the_search_and_loses_nothing(
     assert run(project, capsys)[0] == 0
 
 
+@pytest.mark.parametrize(
+    "budget",
+    [
+        pytest.param("size: {max_ratio: 0.4, level: warn}", id="warnings"),
+        pytest.param("size: {max_regression: 5 %}", id="growth"),
+        pytest.param("latency_p50: {max_ratio: 0.8}", id="elsewhere"),
+    ],
+)
+def test_a_budget_that_any_recipe_meets_is_none_to_search_by(
+    project: Path, capsys: pytest.CaptureFixture[str], budget: str
+) -> None:
+    before, rest = CONFIG.split("  size: {max_ratio: 0.4}\n  accuracy: {max_drop: 20 pt}\n")
+    device = "devices: {away: {kind: local, runner: lab}}\n"
+    (project / "makeweight.yaml").write_text(f"{before}  {budget}\n{device}{rest}")
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "no rule of the budget tells recipes apart here" in err
+
+
 def test_an_empty_space_is_told_with_its_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "makeweight.yaml").write_text(CONFIG[: CONFIG.index("  recipes:")] + "  recipes: {}\n")
     code, _, err = run(project, capsys)
