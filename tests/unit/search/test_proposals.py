@@ -76,3 +76,17 @@ def test_the_last_recipe_that_makes_sense_is_found() -> None:
     assert found.settings == wanted
     known = Known(found, (1.0,), (0.0,))
     assert proposals().next([known], 1, tried([known])) is not None
+
+
+def test_ranges_of_two_kinds_are_searched_beside_each_other() -> None:
+    spans = [{"from": 0.1, "to": 0.3}, {"from": 2, "to": 40}, {"from": 0.5, "to": 0.9, "log": True}]
+    own = proposals(spaces={"one": space.read("one", None, [{"prune": {"ratio": spans}}], "onnxruntime")})
+    known: list[Known] = []
+    for _ in range(8):
+        found = own.next(known, 1, tried(known))
+        assert found is not None
+        known.append(Known(found, (ratio(found.settings),)))
+    for each in known:
+        (span,) = (span for span in spans if span["from"] <= ratio(each.proposal.settings) <= span["to"])
+        # what is settled is of that one alone
+        assert len(each.proposal.settled) == 2, span
