@@ -100,7 +100,7 @@ class Form:
     def _collated(self, given: list[Any], places: NDArray[np.int64]) -> Batch:
         made = self.together(given)
         with at(self.where):
-            inputs, wanted = self._parted(made, f"collate_fn gave {type(made).__name__}")
+            inputs, wanted = self._parted(made, f"collate_fn gave {_described(made)}")
             arrays = {name: _array(values, name) for name, values in inputs.items()}
             return self.batch(arrays, wanted, places, b"".join(self._mark(each) for each in given))
 
@@ -119,7 +119,7 @@ class Form:
         return self.call(self.collate or list, given, part=".collate_fn")
 
     def _example(self, given: Any, number: int) -> Example:
-        wrong = f"example {number} is no (input, target) pair but {type(given).__name__}"
+        wrong = f"example {number} is no (input, target) pair but {_described(given)}"
         inputs, target = self._parted(given, wrong)
         return {name: _array(values, name) for name, values in inputs.items()}, target
 
@@ -169,6 +169,12 @@ class Form:
         if not isinstance(given, tuple | list) or len(given) != len(self.names):
             raise UsageError(wrong)
         return dict(zip(self.names, given, strict=True))
+
+
+def _described(given: Any) -> str:
+    """`int`, `a tuple of 3`."""
+    kind = type(given).__name__
+    return f"a {kind} of {len(given)}" if isinstance(given, tuple | list) else kind
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:

@@ -165,7 +165,7 @@ def test_slices_are_names_or_none(project: Make) -> None:
         ("def load(split): return np.ones((0, 2)), np.ones(0, int)", "gave no examples"),
         ("def load(split): return np.ones((3, 2)), None", "gave None for the targets"),
         ("def load(split): return [1, 2]", "example 0 is no (input, target) pair but int"),
-        ("def load(split): return [(1, 2, 3)]", "example 0 is no (input, target) pair but tuple"),
+        ("def load(split): return [(1, 2, 3)]", "example 0 is no (input, target) pair but a tuple of 3"),
         ("def load(split): return [([1., 2.], 0), 'x']", "example 1 is no (input, target) pair but str"),
         ("def load(split): return np.ones((3, 2))", "example 0 is no (input, target) pair but ndarray"),
         ("def load(split): return np.ones((3, 2)), [0, 1]", "has 3 examples of `x` and 2 targets"),
