@@ -57,9 +57,15 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         size_compressed=model.compressed_size(),
         notes=notes,
         code=ran(declared.root),
-        made_of={path: sha256_of(declared.root / path) for path in declared.model.files},
+        made_of=_hashes(declared),
         **runtime.inspect(model).figures(),
     )
+
+
+def _hashes(declared: Declared) -> dict[str, str]:
+    """sha256 of what the model is read from, by path. A folder, as runtimes of others may open, has none."""
+    files = {path: declared.root / path for path in declared.model.files}
+    return {path: sha256_of(file) for path, file in files.items() if file.is_file()}
 
 
 def _refuse_undeclared(declared: Declared, model: Model) -> None:
