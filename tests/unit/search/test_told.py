@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from io import StringIO
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from makeweight.decide import Terms
+from makeweight.search import judging
+from makeweight.search.found import _sentence
+from makeweight.search.proposals import Proposal
 from makeweight.search.told import print_to, recipe_words, summary
+from makeweight.search.trial import Trial
 
 
 def test_a_recipe_in_words() -> None:
@@ -29,6 +36,22 @@ REPORT = {
     ],
     "page": "reports/search/search.html",
 }
+
+
+def test_where_nothing_was_tried_it_says_why() -> None:
+    nothing = judging.judged(Terms("tiny", (), (), {}), [])
+
+    def said(why: str, objection: str, *trials: Trial) -> str:
+        found: Any = SimpleNamespace(trials=trials, why=why, objection=objection)
+        return _sentence(found, nothing, [])
+
+    assert said("space", "an ExecuTorch program is finished") == (
+        "nothing was tried, for no recipe of the space makes sense on this model: an ExecuTorch program is finished"
+    )
+    assert said("hours", "") == "nothing was tried: the time is over"
+    given_up = Trial(0, Proposal({}, {}), "form", "too large", ())
+    assert said("trials", "") != said("trials", "", given_up)
+    assert said("trials", "", given_up).endswith("the first was given up: too large")
 
 
 class Terminal(StringIO):
