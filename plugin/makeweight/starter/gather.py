@@ -172,7 +172,7 @@ def _found_model(root: Path, progress: Progress) -> str:
             where=str(root.resolve()),
             do=f"Say which: makeweight init --{PurePosixPath(models[0]).suffix[1:]} {models[0]}",
         )
-    weights = survey.files(root, ".pt", ".pth")
+    weights = survey.files(root, ".pt", ".pth", ".ckpt", ".safetensors")
     call = _MODULE_CALL.format(weights=weights[0] if weights else "model.pt")
     hint = f"; {weights[0]} may be weights, and needs `--build` to say what module they are of" if weights else ""
     raise UsageError(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from makeweight.starter import survey
+import pytest
+
+from makeweight.starter import gather, survey
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Silent
 
 
 def test_models_are_found_where_people_keep_them(tmp_path: Path) -> None:
@@ -29,3 +33,10 @@ def test_the_best_lock_is_taken(tmp_path: Path) -> None:
     assert survey.lock(tmp_path) == "requirements.txt"
     (tmp_path / "uv.lock").touch()
     assert survey.lock(tmp_path) == "uv.lock"
+
+
+@pytest.mark.parametrize("name", ["old.pt", "epoch=3.ckpt", "model.safetensors"])
+def test_weights_that_lie_there_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=f"there is no model to start from; {name} may be weights"):
+        gather._found_model(tmp_path, Silent())
