@@ -6,6 +6,7 @@ from makeweight.artifact.model import Model
 from makeweight.budget.metric import of_role
 from makeweight.measure import quality
 from makeweight.measure.answers import answer
+from makeweight.measure.tasks.table import refuse_unfit
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.split import Split
@@ -24,6 +25,7 @@ class WholeSplit:
         self.metric = of_role("quality", declared.task.kind)[0]
         """What is held against the reference: the first that stands for a model's quality in this task."""
         self._before = answer(declared, runtime, reference, split, f"float32 on {split.name}", Silent())
+        refuse_unfit(declared.task, self._before, split.name)
 
     def drop(self, model: Model) -> float:
         """How much of the figure is lost, as a fraction; less than nothing where it got better.

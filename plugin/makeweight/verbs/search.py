@@ -18,7 +18,6 @@ from makeweight.compress.checkpoints import origin
 from makeweight.compress.derived import derive
 from makeweight.compress.recipe import Variant
 from makeweight.compress.space import OpenRecipe
-from makeweight.config.settings import TaskSettings
 from makeweight.decide import Terms
 from makeweight.decide.verdict import EXIT_CODES
 from makeweight.devices.entry import DeviceEntry
@@ -27,8 +26,7 @@ from makeweight.ignored import ignored
 from makeweight.layout import BASELINE, CONFIG, SEARCH
 from makeweight.measure import outcomes, quality, storage
 from makeweight.measure.answers import answer
-from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.tasks.table import TASKS
+from makeweight.measure.tasks.table import refuse_unfit
 from makeweight.measurement import Measurement, key_of
 from makeweight.project import reading
 from makeweight.project.open_recipes import takes_list
@@ -299,16 +297,7 @@ def _answers(project: Project, baseline: Manifest, path: Path, progress: Progres
         runtime = registry.ready("runtime", baseline.runtime)()
         batch = baseline.batch(project.model.batch)
         own = answer(project.declared, runtime, baseline.made(), split, f"baseline on {SPLIT}", progress, batch=batch)
-        _refuse_unfit(project.task, own)
+        refuse_unfit(project.task, own, SPLIT)
         outcomes.write(path, own)
     own = outcomes.read(path)
     return [*storage.measure(baseline, None), *quality.measure(project.task, BASELINE, own, None)]
-
-
-def _refuse_unfit(task: TaskSettings, own: Outcomes) -> None:
-    """Refuse targets that no answer could fit, as those of the test split are when the baseline is made. A class may
-    have no example: then it only goes unseen here."""
-    try:
-        TASKS[task.kind].check(task.model_copy(update={"absent_classes": "allow"}), own)
-    except UsageError as error:
-        raise UsageError(error.what, where=f"the {SPLIT} split", do=error.do) from error

@@ -32,7 +32,9 @@ from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program
 from makeweight.user import data
 from makeweight.user.ports import as_declared
+from makeweight_base.errors import UsageError
 from makeweight_base.progress import Silent
+from split_values import split_of
 
 pytestmark = pytest.mark.usefixtures("probed_here")
 
@@ -203,6 +205,9 @@ def test_a_drop_is_that_of_the_whole_split(make_project: Any, small_baseline: Pa
     assert whole.drop(other) == pytest.approx(wanted)
     assert wanted != 0
     assert whole.drop(baseline) == 0
+    beyond = split_of("validation", batch.inputs, batch.targets + 10)
+    with pytest.raises(UsageError, match=r"the validation split: target 1\d is beyond the model's 3 classes"):
+        WholeSplit(declared, runtime, baseline, beyond)
 
 
 def test_without_a_number_format_the_file_is_what_the_step_left(carry_out: Make) -> None:
