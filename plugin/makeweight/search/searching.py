@@ -86,6 +86,8 @@ class Search:
         """Of trials that have ended, what the sampler is told."""
         self._exhausted = False
         """Whether the space holds nothing more. To find that out takes hundreds of recipes, and nothing changes it."""
+        self._to_be_tried_again: set[int] = set()
+        """Trials that failed for what the next run may find mended: to it they are begun, and no more."""
         self._under_way: dict[int, _UnderWay] = {}
         self._variants: dict[str, Variant | None] = {}
         self.why: Why = "trials"
@@ -120,7 +122,8 @@ class Search:
             if not self._under_way:
                 return
             for trial in self._look():
-                self._journal.end(trial)
+                if trial.number not in self._to_be_tried_again:
+                    self._journal.end(trial)
                 self.ended[trial.number] = trial
                 met = met or self._met([trial])
                 yield trial
@@ -249,6 +252,8 @@ class Search:
             raise UsageError(what, do=do)
         own.seconds += done.result["seconds"]
         own.result = done.result
+        if done.result.get("again"):
+            self._to_be_tried_again.add(number)
         if "ended" in done.result:
             yield self._end(number, done.result["ended"], done.result["reason"])
             return

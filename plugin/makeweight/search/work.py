@@ -94,8 +94,9 @@ def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
 
     Returns:
         `manifest`, the folder of what was made; `figures`; `trains`: whether more is to be made of the recipe; where
-        it was not carried through, `ended` (as a trial's) and `reason`; `rungs`; `seconds`. Or, in words, what makes
-        every trial fail: `failure` of the machine; or `mistake` in what is the user's, and what to do about it.
+        it was not carried through, `ended` (as a trial's) and `reason`, and where that may be otherwise another time
+        (the user's code or data failed, something is not installed) `again`; `rungs`; `seconds`. Or, in words, what
+        makes every trial fail: `failure` of the machine; or `mistake` in what is the user's, and what to do about it.
     """
     began = time.monotonic()
     os.environ[LOCK] = job["lock"]
@@ -123,8 +124,8 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
             told = {"ended": "failed", "reason": "it takes more memory than there is"}
         except (EnvironmentFailed, OSError) as error:
             told = {"failure": str(error)}
-        except MakeweightError as error:
-            told = {"ended": "failed", "reason": error.what}
+        except MakeweightError as error:  # a recipe that this model does not allow is none, but a manifest that says so
+            told = {"ended": "failed", "reason": error.what, "again": True}
         except (Exception, SystemExit) as error:  # one recipe that nothing foresaw is no reason to lose all others
             traceback.print_exc(file=log)
             told = {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}

@@ -138,6 +138,16 @@ def test_a_device_that_is_lost_ends_the_search_and_loses_no_trial(
     assert sorted(trial.number for trial in again.run()) == [1, 2]
 
 
+def test_what_the_next_run_may_find_mended_is_tried_again_by_it(tmp_path: Path) -> None:
+    unmounted = {**FAILED, "reason": "there are no data", "again": True}
+    (first,) = search(tmp_path, AtOnce(unmounted), Numbered(1), trials=1).run()
+    assert (first.ended, first.reason) == ("failed", "there are no data")
+    executor = AtOnce(FAILED)
+    (second,) = search(tmp_path, executor, Numbered(1), trials=1).run()
+    assert [job["number"] for job in executor.begun] == [0]
+    assert Journal(tmp_path).ended() == {0: second}
+
+
 def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching.artifact, "read", lambda _: None)
 
