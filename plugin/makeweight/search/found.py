@@ -102,7 +102,9 @@ def write(found: Found, journal: Journal, pool: Path) -> dict[str, Any]:
         verdict=reached,
     )
     manifests = {trial.name: made for trial in found.trials if (made := _manifest(journal, trial)) is not None}
-    content = Content(shown, {BASELINE: found.baseline, **manifests})
+    task = found.project.task
+    better = task.better if task.kind == "custom" else None
+    content = Content(shown, {BASELINE: found.baseline, **manifests}, better=better)
     atomic.write_text(places_ / _PAGE, page.render(content, report, WHY[found.why]))
     return report
 

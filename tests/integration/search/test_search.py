@@ -308,3 +308,18 @@ def test_what_a_rule_asks_of_a_device_is_measured_with_the_pipeline_and_in_the_b
     assert by_metric["end_to_end_latency_p50"]["value"] > 0
     # as in a benchmark, for a model that takes one example at a time
     assert "one fixed batch" in by_metric["throughput"]["sentence"]
+
+
+def test_the_page_says_which_way_a_metric_of_ones_own_is_better(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "own_metric_of_search.py").write_text(
+        "def off(outputs, targets):\n    return abs(outputs['scores'].argmax(1) - targets)\n"
+    )
+    own = 'sources: [own_metric_of_search.py]\ntask: {kind: custom, metric: "own_metric_of_search:off", better: lower}\n'
+    config = CONFIG.replace("budget:\n", f"{own}budget:\n").replace("accuracy: {max_drop: 20 pt}", "metric: {max_drop: 5}")
+    (project / "makeweight.yaml").write_text(config)
+    assert main(["baseline", "--project", str(project)]) == 0
+    code, _, err = run(project, capsys, "--trials", "1")
+    assert code in (0, 1), err
+    assert "Left is cheaper, down is better" in (project / "reports/search/search.html").read_text()
