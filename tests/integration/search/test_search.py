@@ -316,9 +316,9 @@ def test_the_page_says_which_way_a_metric_of_ones_own_is_better(
     (project / "own_metric_of_search.py").write_text(
         "def off(outputs, targets):\n    return abs(outputs['scores'].argmax(1) - targets)\n"
     )
-    own = 'sources: [own_metric_of_search.py]\ntask: {kind: custom, metric: "own_metric_of_search:off", better: lower}\n'
-    config = CONFIG.replace("budget:\n", f"{own}budget:\n").replace("accuracy: {max_drop: 20 pt}", "metric: {max_drop: 5}")
-    (project / "makeweight.yaml").write_text(config)
+    task = '{kind: custom, metric: "own_metric_of_search:off", better: lower}'
+    config = CONFIG.replace("budget:\n", f"sources: [own_metric_of_search.py]\ntask: {task}\nbudget:\n")
+    (project / "makeweight.yaml").write_text(config.replace("accuracy: {max_drop: 20 pt}", "metric: {max_drop: 5}"))
     assert main(["baseline", "--project", str(project)]) == 0
     code, _, err = run(project, capsys, "--trials", "1")
     assert code in (0, 1), err
