@@ -81,6 +81,8 @@ class _Race:
             if not goes_on(own, self.others.get(rung, ())):
                 what = told[0].replace("_", " ")
                 raise _GivenUp(f"given up after epoch {epochs} of {self.epochs}: others had a better {what} by then")
+
+
 def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
     """One job.
 
@@ -126,7 +128,8 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
             told = {"failure": str(error)}
         except MakeweightError as error:  # a recipe that this model does not allow is none, but a manifest that says so
             told = {"ended": "failed", "reason": error.what, "again": True}
-        except (Exception, SystemExit) as error:  # one recipe that nothing foresaw is no reason to lose all others
+        # one recipe that nothing foresaw is no reason to lose all others
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             traceback.print_exc(file=log)
             told = {"ended": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
     return told

@@ -315,7 +315,7 @@ def test_only_a_share_is_lost_as_rules_promise_it() -> None:
     for task, budget in (
         # an error has a unit of its own, and so has whatever a metric of the user's gives
         ("regression", "rmse: {max_ratio: 1.1}, r2: {max_drop: 0.01}"),
-        ("{kind: custom, metric: \"a:b\"}", "metric: {max_drop: 0.5}"),
+        ('{kind: custom, metric: "a:b"}', "metric: {max_drop: 0.5}"),
         # what is counted here is the accuracy
         ("classification", "f1: {max_drop: 1 pt}"),
     ):

@@ -107,9 +107,7 @@ def test_a_lost_worker_is_begun_again_and_given_up_in_the_end(cluster: Callable[
         pytest.param(RaySystemError("gone"), "the Ray cluster was lost: gone", id="the-cluster"),
     ],
 )
-def test_what_is_no_trials_fault_ends_the_search(
-    cluster: Callable[..., Cluster], error: RayError, words: str
-) -> None:
+def test_what_is_no_trials_fault_ends_the_search(cluster: Callable[..., Cluster], error: RayError, words: str) -> None:
     def work(_: Job) -> None:
         raise error
 
