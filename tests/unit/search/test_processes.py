@@ -15,15 +15,21 @@ from makeweight.search.executor import Done, Job
 from makeweight.search.processes import Processes
 
 
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
 def work(job: Job) -> dict[str, Any]:
-    """Killed as often as the job asks for, each time after it was noted; ends when the file `after` is there."""
+    """Killed as often as the job asks for, each time after it was noted and the file `once` is there; ends when the file
+    `after` is."""
     folder = Path(job["folder"])
     earlier = [*folder.glob(f"{job['name']}-*")]
     Path(folder, f"{job['name']}-{len(earlier)}").touch()
     if len(earlier) < job["kills"]:
+        wait_for(folder / job.get("once", ""))
         os.kill(os.getpid(), signal.SIGKILL)
-    while not Path(folder, job.get("after", "")).exists():
-        time.sleep(0.01)
+    wait_for(folder / job.get("after", ""))
     return {"name": job["name"], "earlier": len(earlier)}
 
 
@@ -43,7 +49,7 @@ def ended(pool: Processes, count: int) -> dict[str, Done]:
 
 def test_a_killed_process_is_begun_again_and_given_up_in_the_end(processes: Processes, tmp_path: Path) -> None:
     shared = {"folder": str(tmp_path)}
-    processes.submit({**shared, "name": "always", "kills": 99})
+    processes.submit({**shared, "name": "always", "kills": 99, "once": "beside-0"})
     processes.submit({**shared, "name": "beside", "kills": 0, "after": "always-2"})
     done = ended(processes, 2)
     assert done["always"].result is None
