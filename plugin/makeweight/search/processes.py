@@ -8,11 +8,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from typing import Any
 
 from makeweight.search.executor import ATTEMPTS, Done, Job
@@ -40,8 +40,9 @@ class Processes:
         self._running: dict[Future[Any], _Begun] = {}
         self._idle = [_started() for _ in range(slots)]
         # each is begun when something is asked of it, and takes a second to be there
-        for pool in self._idle:
-            pool.submit(os.getpid)
+        with _deaf():
+            for pool in self._idle:
+                pool.submit(os.getpid)
 
     def submit(self, job: Job) -> None:
         self._begin(job, 1)
@@ -73,12 +74,13 @@ class Processes:
 
     def _begin(self, job: Job, attempt: int) -> None:
         pool = self._idle.pop() if self._idle else _started()
-        try:
-            future = pool.submit(self._work, dict(job))
-        except BrokenProcessPool:  # it was killed while it had nothing to do
-            _end(pool, kill=True)
-            pool = _started()
-            future = pool.submit(self._work, dict(job))
+        with _deaf():
+            try:
+                future = pool.submit(self._work, dict(job))
+            except BrokenProcessPool:  # it was killed while it had nothing to do
+                _end(pool, kill=True)
+                pool = _started()
+                future = pool.submit(self._work, dict(job))
         self._running[future] = _Begun(job, attempt, pool)
 
 
@@ -93,9 +95,22 @@ def _end(pool: ProcessPoolExecutor, *, kill: bool) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """What is begun within this hears no Ctrl-C until `_alone` sees to it: what a process imports first takes a second,
+    in which it would die of one, with a traceback."""
+    resource_tracker.ensure_running()  # which lets Ctrl-C through again when it begins its own process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _alone() -> None:
     """Deaf to the terminal's Ctrl-C, which is for who started this; and gone where that is gone, however it went."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_outlived, args=(parent.sentinel,), daemon=True).start()

@@ -21,8 +21,8 @@ def wait_for(path: Path) -> None:
 
 
 def work(job: Job) -> dict[str, Any]:
-    """Killed as often as the job asks for, each time after it was noted and the file `once` is there; ends when the file
-    `after` is."""
+    """Killed as often as the job asks for, each time after it was noted and the file `once` is there; ends when the
+    file `after` is."""
     folder = Path(job["folder"])
     earlier = [*folder.glob(f"{job['name']}-*")]
     Path(folder, f"{job['name']}-{len(earlier)}").touch()
@@ -47,7 +47,15 @@ def ended(pool: Processes, count: int) -> dict[str, Done]:
     return {done.job["name"]: done for done in found}
 
 
+def deaf(pid: int) -> bool:
+    """Whether a process blocks or ignores SIGINT, as the system tells."""
+    told = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return bool((int(told["SigBlk"], 16) | int(told["SigIgn"], 16)) >> (signal.SIGINT - 1) & 1)
+
+
 def test_a_killed_process_is_begun_again_and_given_up_in_the_end(processes: Processes, tmp_path: Path) -> None:
+    # Ctrl-C is for who began them, from their first moment on
+    assert [deaf(pid) for pool in processes._idle for pid in pool._processes] == [True, True]
     shared = {"folder": str(tmp_path)}
     processes.submit({**shared, "name": "always", "kills": 99, "once": "beside-0"})
     processes.submit({**shared, "name": "beside", "kills": 0, "after": "always-2"})
