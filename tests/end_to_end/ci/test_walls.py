@@ -12,13 +12,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import preloaded
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import BOARD, TIMES, Hub, grown
 from end_to_end.ci.test_devices import STATIC, Jobs
 from end_to_end.ci.test_events import FLOAT16
+from integration.action.machine import Machine
 from integration.action.runner import REPOSITORY, Runner, assignments
+from integration.github.server import Server
+from makeweight.forge.event import Event
+from makeweight.github import check
+from makeweight.github.client import Client
+from makeweight_base.forge.client import Refused
+
+CALLED = REPOSITORY / ".github" / "workflows" / "continuous-compression.yml"
 
 LOADER = """\
 import os, pathlib, subprocess, sys
@@ -245,6 +254,42 @@ def test_nothing_of_the_checkout_is_imported_by_accident(hub: Hub) -> None:
     assert "makeweight compress int8" in run.log
     assert hub.git("ls-remote", "origin", "main").split()[0] != after  # the lock was committed, as it is without them
     assert not seen.exists()
+
+
+@attack(
+    "the model's code leaves packages in pip's cache, which its job keeps, for the job that judges to install",
+    "that job fetches no cache",
+)
+def test_the_job_that_judges_installs_nothing_that_was_left_for_it(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.has_python()
+    made = machine.runner.job(CALLED, "compress", inputs={"project": "."})
+    assert made.conclusion == "success", made.log
+    (kept,) = machine.named("cache")  # saved when that job ends
+    machine.used.clear()
+    before = {"compress": {"outputs": {**made.outputs, "devices": "[]"}}}
+    assert machine.runner.job(CALLED, "gate", inputs={"project": "."}, needs=before).conclusion == "success"
+    beginnings = [line for used in machine.named("cache") for line in (used["key"], *used["restore-keys"].split())]
+    assert [each for each in beginnings if kept["key"].startswith(each)] == []
+    assert list(machine.verbs) == ["open", "compress", "gate"]
+
+
+@attack(
+    "the model's code takes the token of the job it runs in, and puts a green check under the name that is required",
+    "in the form with devices that token may only read",
+)
+def test_the_token_beside_the_models_code_makes_no_check() -> None:
+    event = Event("pull_request", repository="acme/model", head="a" * 40, number=7, run_id=50)
+    jobs = yaml.safe_load(CALLED.read_text())["jobs"]
+    for name in ("compress", "measure"):
+        granted = jobs[name]["permissions"].get("checks", "none")
+        with Server() as github:
+            for how in {"none": ("read", "write"), "read": ("write",), "write": ()}[granted]:
+                github.deny(f"checks: {how}")
+            client = Client(github.url, github.token)
+            with pytest.raises(Refused):
+                check.complete(client, event, "makeweight / gate", "model", None, "success", "passed", "passed")
+            assert github.checks == []
 
 
 @attack(
