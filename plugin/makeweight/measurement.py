@@ -71,12 +71,12 @@ class Measurement:
                 raise ValueError(f"{self.metric}: an unavailable measurement has a reason and no value")
         elif self.status not in ("measured", "estimated"):
             raise ValueError(f"{self.metric}: there is no status {self.status}")
-        elif self.value is None or not math.isfinite(self.value):
+        elif self.value is None or not _is_finite(self.value):
             raise ValueError(f"{self.metric}: a measurement needs a finite value, not {self.value}")
         counted = (self.noise_floor or 0.0, self.samples or 0)
-        if not all(math.isfinite(number) and number >= 0 for number in counted):
+        if not all(_is_finite(number) and number >= 0 for number in counted):
             raise ValueError(f"{self.metric}: a noise floor and a number of samples are finite and not negative")
-        if not all(math.isfinite(end) for end in self.interval or ()):
+        if not all(map(_is_finite, self.interval or ())):
             raise ValueError(f"{self.metric}: an interval has finite ends, not {self.interval}")
 
     @property
@@ -173,8 +173,38 @@ def of(record: Mapping[str, Any]) -> Measurement:
     Raises:
         ValueError, TypeError: it holds none.
     """
+    for name, value in record.items():
+        absent = value is None and name not in _ALWAYS
+        if not (absent or _is_of_kind(name, value)):
+            raise ValueError(f"its `{name}` is {type(value).__name__}")
     interval = record.get("interval")
     if interval is not None:
         low, high = interval
-        interval = float(low), float(high)
+        interval = low, high
     return Measurement(**{**record, "interval": interval})
+
+
+_ALWAYS = frozenset({"metric", "variant", "unit", "method", "status", "control"})
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("value", "noise_floor"), (int, float)),
+    **dict.fromkeys(("samples", "batch", "threads"), (int,)),
+    "control": (bool,),
+}
+"""What a field of a record may be where it is no text; the interval is two numbers."""
+
+
+def _is_of_kind(name: str, value: object) -> bool:
+    """Whether a field is what it should be: a record may come from anybody."""
+    if name == "interval":
+        return isinstance(value, list | tuple) and all(_is_of_kind("value", end) for end in value)
+    kinds = _KINDS.get(name, (str,))
+    # True is a number to Python, and to nobody else
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _is_finite(number: float) -> bool:
+    """Whether it is a number that a float can hold, which is not so of every integer."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False

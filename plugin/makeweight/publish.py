@@ -142,7 +142,8 @@ def _machine(project: Project, evidence: Evidence, decided: Verdict, name: str) 
         identity, reason = record.identity, record.reason
     elif isinstance(recorded := (decided.provenance.get("devices") or {}).get(name), Mapping):
         # figures that were taken over from another run come with what that run knew of its devices
-        identity, reason = recorded.get("identity") or {}, recorded.get("reason")
+        told, why = recorded.get("identity"), recorded.get("reason")
+        identity, reason = (told if isinstance(told, Mapping) else {}), (None if why is None else str(why))
     return Machine(name, entry.kind, identity, taken.get("before", {}), entry.options.threads, reason)
 
 

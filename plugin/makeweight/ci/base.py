@@ -106,6 +106,8 @@ def _known(facts: Mapping[str, Any]) -> Mapping[str, Any]:
         of = facts.get(name)
         if of is not None and not (isinstance(of, dict) and all(isinstance(each, str | None) for each in of.values())):
             raise ValueError(f"its provenance tells of no `{name}`")
+    if not isinstance(facts.get("devices") or {}, dict):
+        raise ValueError("its provenance tells of no `devices`")
     return facts
 
 

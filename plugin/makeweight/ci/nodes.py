@@ -113,7 +113,10 @@ def meant(node: yaml.Node | None) -> Any:
         return None
     if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
         return bool(_TRUE.fullmatch(text))
-    if _WHOLE.fullmatch(text):
-        bare = text.replace("_", "")
+    if not _WHOLE.fullmatch(text):
+        return float(text.replace("_", "")) if _NUMBER.fullmatch(text) else text
+    bare = text.replace("_", "")
+    try:
         return int(bare, 0) if bare[:2] in ("0o", "0x", "0b") else int(bare)
-    return float(text.replace("_", "")) if _NUMBER.fullmatch(text) else text
+    except ValueError:  # no number to DVC either: `0x_`, or one of thousands of digits
+        return text

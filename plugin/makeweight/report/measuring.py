@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from makeweight.report.comparison import LATENCY
 from makeweight.report.content import Content, Machine
@@ -19,17 +20,23 @@ def machine_line(machine: Machine) -> str:
     if machine.reason is not None:
         return f"not reached: {machine.reason}"
     identity = machine.identity
-    isa = next((name for name in _TELLING_ISA if name in (identity.get("isa") or ())), None)
-    runtimes = identity.get("runtimes") or {}
+    known = identity.get("isa")
+    isa = next((name for name in _TELLING_ISA if isinstance(known, Collection) and name in known), None)
+    runtimes, gpu = (_told(identity.get(name)) for name in ("runtimes", "gpu"))
     parts = [
         str(identity.get("cpu") or identity.get("model") or identity.get("machine") or machine.kind),
         isa,
-        _gpu(identity.get("gpu") or {}),
+        _gpu(gpu),
         *(f"{name} {version}" for name, version in runtimes.items()),
         "emulated" if identity.get("emulated") else None,
         _count(machine.threads, "thread"),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _told(part: object) -> Mapping[str, Any]:
+    """A part of an identity that has parts itself; it may have been written by anybody."""
+    return part if isinstance(part, Mapping) else {}
 
 
 def _gpu(told: Mapping[str, str | None]) -> str | None:

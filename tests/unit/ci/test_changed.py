@@ -367,6 +367,8 @@ def test_a_number_is_as_it_was_noted_however_it_is_written() -> None:
     assert meant("1e-3") == meant("0.001") == {"a": 0.001}
     assert meant("0o10") == meant("8") != meant('"8"')
     assert meant("true") == {"a": True} != meant("'true'")
+    for none in ("0x_", "0b__", "9" * 5000):  # readers take them for numbers, and give up
+        assert meant(none) == {"a": none}
 
 
 def test_what_some_readers_pass_over_is_there() -> None:
