@@ -36,16 +36,25 @@ def keep(project: Project, base: Base, variants: Mapping[str, str]) -> None:
     """Set artifacts aside before the stages overwrite them: those that are the ones that the base had."""
     for name, was in variants.items():
         folder, aside = project.layout.artifact(was), place(project.root, name)
-        if _is_the_bases(folder, base, was):
+        if is_the_bases(folder, base, was):
             remove(aside)
             shutil.copytree(folder, aside)
 
 
-def _is_the_bases(folder: Path, base: Base, was: str) -> bool:
+def is_the_bases(folder: Path, base: Base, was: str) -> bool:
+    """Whether the artifact in a folder is the one that the base had under a name, to the last byte."""
     if not (folder / artifact.MANIFEST).exists():
         return False
     told = artifact.read(folder)
     return told.model is not None and told.sha256 == base.artifacts.get(was) and told.model.is_whole()
+
+
+def beside(project: Project) -> dict[str, str]:
+    """sha256 of the models that lie there, by the names that the variants have here."""
+    found = {name: place(project.root, name) for name in project.variants}
+    there = {name: folder for name, folder in found.items() if (folder / artifact.MANIFEST).exists()}
+    told = {name: artifact.read(folder).sha256 for name, folder in there.items()}
+    return {name: sha256 for name, sha256 in told.items() if sha256 is not None}
 
 
 def lacking(project: Project, base: Base, variants: Mapping[str, str]) -> dict[str, str]:
@@ -53,7 +62,7 @@ def lacking(project: Project, base: Base, variants: Mapping[str, str]) -> dict[s
     return {
         name: was
         for name, was in variants.items()
-        if not _is_the_bases(place(project.root, name), base, was)
+        if not is_the_bases(place(project.root, name), base, was)
         and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(was))
     }
 
@@ -76,7 +85,7 @@ def make_again(
             dvc, layout = dvc_in(root), replace(project, root=root).layout
             # what is stored of a variant under an old name was not brought with this change's
             dvc.pull([f"compress@{was}" for was in wanted])
-            left = [was for was in wanted if not _is_the_bases(layout.artifact(was), base, was)]
+            left = [was for was in wanted if not is_the_bases(layout.artifact(was), base, was)]
             if left:
                 dvc.reproduce([f"compress@{was}" for was in left])
             for name, was in variants.items():

@@ -18,6 +18,7 @@ from makeweight.decide import decide, reviewed
 from makeweight.decide.terms import Terms
 from makeweight.decide.verdict import NOT_ASKED, Alteration, Review, Verdict
 from makeweight.decide.waivers import Waiver, in_force, unmatched
+from makeweight.evidence import keys
 from makeweight.evidence.evidence import Evidence
 from makeweight.measurement import Measurement, unavailable
 from makeweight.project.project import Project
@@ -132,21 +133,28 @@ def of_base(project: Project, base: Base) -> tuple[list[Measurement], dict[str, 
 
 
 def of_evidence(
-    project: Project, base: Base | None, gathered: Evidence, grown: Iterable[Measurement], absent: Mapping[str, str]
+    project: Project,
+    base: Base | None,
+    gathered: Evidence,
+    grown: Iterable[Measurement],
+    absent: Mapping[str, str],
+    beside: Mapping[str, str],
 ) -> list[Measurement]:
     """What was measured here, with growth against the base.
 
     Args:
         absent: why a device did not measure, by device.
+        beside: sha256 of the base's models that lie beside those made here, by the variants that they were.
     """
+    made = {name: manifest.sha256 for name, manifest in gathered.manifests.items()}
     # the file of growth tells of nothing else: it must not speak over the evidence
-    only_grown = [figure for figure in grown if figure.comparison == "regression" and figure.device is not None]
+    only_grown = [each for each in grown if each.comparison == "regression" and each.device is not None]
+    only_grown = [each for each in only_grown if _belongs(each, made.get(each.variant), beside.get(each.variant))]
     figures = [_explained(figure, absent) for figure in (*gathered.measurements, *only_grown)]
     figures += _never_measured(project, gathered, absent)
     if base is None:
         return figures
     rules = (*project.rules, *base.rules)
-    made = {name: manifest.sha256 for name, manifest in gathered.manifests.items()}
     devices = dict.fromkeys([*project.devices, *(rule.device for rule in rules if rule.device is not None)])
     known = {(m.variant, m.device, m.measurand) for m in only_grown}
     for variant, was in earlier(project, base, made).items():
@@ -166,6 +174,14 @@ def of_evidence(
                 reason = absent.get(device, _NOT_COMPARED if device in project.devices else _NOT_DECLARED)
                 figures += regression.not_possible(asked, variant, device, reason, "unreachable")
     return figures
+
+
+def _belongs(figure: Measurement, own: str | None, before: str | None) -> bool:
+    """Whether growth was measured of the very models at hand: what a job on a device handed over outlives that attempt
+    at a run, and the next attempt may have made others. That equal bytes have not grown is seen here."""
+    if figure.value is None:
+        return True
+    return None not in (own, before) and figure.key == keys.growth(before=str(before), own=str(own))
 
 
 def _explained(figure: Measurement, absent: Mapping[str, str]) -> Measurement:

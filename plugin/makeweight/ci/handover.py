@@ -168,17 +168,26 @@ def only(root: Path, places: Iterable[str]) -> Iterator[None]:
 
 
 def put_back(project: Project, base: Base | None, git: Git) -> None:
-    """Leave of devices what the base knows of them: they measure only after this, and not at all where nothing is due.
+    """Leave of devices what the base knows of them, and of models only of its own: they measure only after this, and
+    not at all where nothing is due.
 
-    What makes artifacts can write any file, and is not asked how fast they are.
+    What makes artifacts can write any file, and is not asked how fast they are. Nor is the change before, which may
+    have brought figures of models that were never made until now, under their right keys.
     """
+    from makeweight.ci import base_artifacts  # what it needs of DVC is of no use to a run without changes
+
     states.remove(project.root / OWN / states.REGRESSIONS)
+    names = (BASELINE, *project.variants)
+    own = project.layout.artifact
+    kept = {name for name in names if base is not None and base_artifacts.is_the_bases(own(name), base, name)}
     with git.reading():
         for device in project.devices:
-            pairs = [(name, device) for name in (BASELINE, *project.variants)]
-            measured = [place(*pair) for pair in pairs for place in (_AT.benchmark, _AT.timings)]
-            for path in (_AT.device(device), *measured):
-                content = None if base is None else git.read(base.sha, path.as_posix())
+            places = {_AT.device(device): base is not None}
+            for name in names:
+                known = {BASELINE, name} <= kept
+                places |= {_AT.benchmark(name, device): known, _AT.timings(name, device): known}
+            for path, known in places.items():
+                content = git.read(base.sha, path.as_posix()) if base is not None and known else None
                 states.remove(project.root / path)
                 if content is not None:
                     atomic.write_bytes(project.root / path, content)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from makeweight.ci import lock
+from makeweight.ci import claimed, lock
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git
+from makeweight.decide.verdict import Verdict
 from makeweight.layout import LOCK, Layout
 from makeweight.pipeline import dvcyaml
 from makeweight.pipeline.stages import SHIP
@@ -19,13 +20,14 @@ BOT = {"NAME": "makeweight[bot]", "EMAIL": "makeweight[bot]@users.noreply.github
 _SKIP = "[skip ci]"
 
 
-def differing(root: Path, unchanged_since: str | None, git: Git) -> dict[str, str]:
+def differing(root: Path, unchanged_since: str | None, git: Git, found: Verdict) -> dict[str, str]:
     """How the lock and the reports as they are committed differ from what was made here, by stage.
 
     Later changes start from both. Where nothing was made, nothing can have been measured either.
 
     Args:
         unchanged_since: the base whose artifacts and figures count, since nothing was made.
+        found: what was reached of what was made here.
     """
     committed = git.read("HEAD", LOCK)
     path = root / LOCK
@@ -33,7 +35,10 @@ def differing(root: Path, unchanged_since: str | None, git: Git) -> dict[str, st
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )
-    if unchanged_since is not None and not same_reports(git, unchanged_since, "HEAD"):
+    if unchanged_since is None:
+        if (told := claimed.otherwise(git, "HEAD", found)) is not None:
+            differences[claimed.PLACE] = f"tells otherwise of {told}"
+    elif not same_reports(git, unchanged_since, "HEAD"):
         reports = Layout(Path()).reports.as_posix()
         differences[f"{reports}/"] = (
             f"tells of measurements that were not made here (`git checkout {unchanged_since[:12]} -- {reports}`)"

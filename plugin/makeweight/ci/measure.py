@@ -24,7 +24,7 @@ from makeweight.ci.state import REGRESSIONS, State
 from makeweight.ci.unmeasured import unmeasured
 from makeweight.devices import record
 from makeweight.devices.device import DeviceFailed, DeviceOptions
-from makeweight.evidence import disk
+from makeweight.evidence import disk, keys
 from makeweight.evidence.benchmark import Held
 from makeweight.evidence.provenance import hash_of
 from makeweight.layout import BASELINE, OWN, Layout
@@ -175,7 +175,8 @@ def _regressions(
                 grown += regression.not_possible(rules, variant, name, error.what)
                 continue
         timings.write(regression_samples(project.root, variant, name), taken)
-        grown += regression.of_timings(taken, rules, variant, name, entry.options.threads)
+        figures = regression.of_timings(taken, rules, variant, name, entry.options.threads)
+        grown += measurement.keyed(figures, keys.growth(before=a.sha256, own=b.sha256))
     return grown
 
 

@@ -109,6 +109,15 @@ def benchmark(
     )
 
 
+def growth(*, before: str, own: str) -> str:
+    """Key of a figure that compares a variant with what it was at the merge base.
+
+    Args:
+        before, own: sha256 of the models.
+    """
+    return key_of(kind="growth", protocol={"version": PROTOCOL}, artifacts={"before": before, "own": own})
+
+
 def pipeline(
     settings: PipelineSettings | None, variant: str, sources: str | None, raw: str | None
 ) -> dict[str, Any] | None:

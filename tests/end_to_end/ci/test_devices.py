@@ -13,6 +13,7 @@ import pytest
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import BOARD, FORK, GROWTH, Hub, grown
 from integration.action.runner import assignments
+from makeweight import measurement
 
 STATIC = ("{method: dynamic}", "{method: static}")
 TWO = (BOARD, f"{BOARD}  pi5: {{kind: local, threads: 1, processes: 1, seconds: 8, runner: [self-hosted, pi5]}}\n")
@@ -142,12 +143,25 @@ def test_devices_measure_apart_and_one_that_is_offline_is_not_measured(
     "a device's job hands over figures of another device",
     "they are left aside, and the comment says so",
 )
+@attack(
+    "what a device measured in an earlier attempt at a run, of a model that was made then, lies there in the next one",
+    "neither times nor growth count but those of the very models that were made in this one",
+)
 def test_a_job_hands_over_its_own_device_and_no_other(at_home: tuple[Jobs, str, str, str], tmp_path: Path) -> None:
     jobs = at_home[0].apart(tmp_path)
     for path in list((jobs.handed / "board").rglob("board*")):
         shutil.copyfile(path, path.with_name(path.name.replace("board", "pi5")))
+    place = jobs.handed / "board/.makeweight/regressions/board.json"
+    then = measurement.keyed(measurement.loads(place.read_text(), "growth"), "of what was made then")
+    place.write_text(measurement.dumps(then))
     verdict, said = jobs.gate()
     assert verdict["verdict"] == "inconclusive", said
+    (growth,) = [
+        r
+        for r in verdict["rules"]  # type: ignore[attr-defined]
+        if (r["rule"], r["device"], r["variant"]) == ("latency_p50.max_regression", "board", "int8")
+    ]
+    assert "it was not compared with the merge base in this run" in growth["sentence"]
     assert all(
         r["verdict"] == "inconclusive"
         for r in verdict["rules"]  # type: ignore[attr-defined]

@@ -192,6 +192,11 @@ def test_a_fork_without_the_data_is_undecided_and_says_who_can_help(hub: Hub) ->
     assert "undecided" in run.result.summary
 
 
+@attack(
+    "a change that makes another model brings a verdict.json that tells of other ones, from which the change after it "
+    "would start: its model would be there already, not measured and not grown",
+    "the push after the merge is refused until it is put right",
+)
 def test_a_push_stores_what_was_made_and_commits_the_lock_when_asked(hub: Hub) -> None:
     hub.change("recipe", hub.config(("{method: dynamic}", "{method: static}")))
     before, after = hub.land("recipe")
@@ -199,6 +204,7 @@ def test_a_push_stores_what_was_made_and_commits_the_lock_when_asked(hub: Hub) -
     assert stale.code == 2, stale.log
     assert "dvc repro" in stale.log
     assert "compress@int8" in stale.log
+    assert "`reports/verdict.json` tells otherwise of the models" in stale.log
 
     hub.phase(stale, "gate", "--push", "--commit-lock")  # as the same run would with `commit-lock: true`
     hub.git("fetch", "-q", "origin")

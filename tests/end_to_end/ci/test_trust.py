@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import yaml
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import Hub
 from end_to_end.ci.test_events import FLOAT16
+from makeweight import measurement
+from makeweight.budget.measurand import Measurand
 
 LATER = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
 EARLIER = (datetime.now(UTC) - timedelta(days=2)).date().isoformat()
@@ -36,15 +39,31 @@ def forge_figures(root: Path) -> None:
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
 
 
+def forge_times(root: Path) -> bytes:
+    """Say of int8 that it takes an eighth of the time, under the key of the model that lies there; the file."""
+    path, ratio = root / "reports/int8/board.json", Measurand("latency_p50", "ratio")
+    told = measurement.loads(path.read_text(), "what was measured")
+    forged = [replace(each, value=0.125, interval=(0.12, 0.13)) if each.measurand == ratio else each for each in told]
+    path.write_text(measurement.dumps(forged))
+    return path.read_bytes()
+
+
 @attack(
     "figures are edited by hand, and `dvc commit -f` makes the lock agree",
     "what differs from the base is made and measured in the run, and that is judged",
 )
+@attack(
+    "the change before brought figures of the model to come, under the very keys that it will have",
+    "a model that the base did not have is measured, whatever figures lie there",
+)
 def test_forged_figures_and_a_forged_lock_are_caught(hub: Hub) -> None:
+    times: list[bytes] = []
+
     def edit(root: Path) -> None:
         hub.config(FLOAT16)(root)
         hub.run("dvc", "repro", "-q", ok=False)
         forge_figures(root)
+        times.append(forge_times(root))
         hub.run("makeweight", "report")
         hub.run("dvc", "commit", "-f", "-q", "evaluate@int8", "report", "gate")
         hub.run("dvc", "push", "-q", "--run-cache")
@@ -58,11 +77,16 @@ def test_forged_figures_and_a_forged_lock_are_caught(hub: Hub) -> None:
     )
     hub.run("makeweight", "gate", cwd=clone)
 
+    hub.change("main", lambda root: (root / "reports/int8/board.json").write_bytes(times[0]) and None)
     run = hub.pull_request("forged")
     assert run.code == 1, run.log
     assert "makeweight compress int8" in run.log
     size = next(r for r in run.verdict()["rules"] if r["rule"] == "size.max_ratio" and r["variant"] == "int8")
     assert size["value"] > 0.45
+    assert "int8 beside baseline on board" in run.log
+    time = next(r for r in run.verdict()["rules"] if r["rule"] == "latency_p50.max_ratio" and r["variant"] == "int8")
+    assert abs(time["value"] - 1) < 0.01
+    assert "`reports/verdict.json` of this change tells otherwise of" in hub.github.comments[0]["body"]
 
 
 @attack(

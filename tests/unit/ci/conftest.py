@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from makeweight.artifact import artifact
+from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.files import sha256_of
 from makeweight.ci.base import Base
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
+from model_values import model_in
 
 CONFIG = """\
 name: tiny
@@ -53,3 +57,11 @@ def figure(metric: str, value: float = 1.0, **more: Any) -> Measurement:
 def base_of(project: Project | None, *figures: Measurement, **more: Any) -> Base:
     provenance = {"artifacts": {"baseline": "b", "int8": "i", "other": "o"}, "failed": {}, **more.pop("provenance", {})}
     return Base("b" * 40, "main", project, None, None, tuple(figures), provenance, **more)
+
+
+def laid(folder: Path, content: bytes) -> str:
+    """An artifact in a folder; the hash of its model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(content)
+    artifact.write(folder, Manifest("int8", "ready", "onnxruntime", [], 0, None, {}, model=model_in(folder)))
+    return sha256_of(folder / "model.onnx")

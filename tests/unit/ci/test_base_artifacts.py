@@ -6,15 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from makeweight.artifact import artifact
-from makeweight.artifact.artifact import Manifest
-from makeweight.artifact.files import sha256_of
 from makeweight.ci import base_artifacts
 from makeweight.ci.dvc import Dvc, Failed
 from makeweight.ci.git import Git
 from makeweight_base.progress import Silent
-from model_values import model_in
-from unit.ci.conftest import Made, base_of
+from unit.ci.conftest import Made, base_of, laid
 
 
 class Elsewhere:
@@ -43,14 +39,6 @@ def test_a_stage_that_fails_at_the_base_is_told_and_holds_nothing_up(made: Made)
     heard, dvc = Heard(), cast(Dvc, Broken())
     base_artifacts.make_again(made(), base_of(None), {"small": "int8"}, cast(Git, Elsewhere()), lambda _: dvc, heard)
     assert heard.lines[1:] == ["the base's artifacts could not be made again: failed to reproduce compress@int8"]
-
-
-def laid(folder: Path, content: bytes) -> str:
-    """An artifact in a folder; the hash of its model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(content)
-    artifact.write(folder, Manifest("int8", "ready", "onnxruntime", [], 0, None, {}, model=model_in(folder)))
-    return sha256_of(folder / "model.onnx")
 
 
 def test_what_was_set_aside_is_the_bases_only_as_it_was(made: Made, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from makeweight.ci import handover
+from makeweight.ci.base import Base
 from makeweight.ci.git import Git
 from makeweight.layout import OWN
 from makeweight.project.project import Project
 from makeweight_base.errors import EnvironmentFailed, Exit, UsageError
-from unit.ci.conftest import Made, base_of
+from unit.ci.conftest import Made, base_of, laid
 
 HANDED = {
     "makeweight.yaml": "name: tiny",
@@ -251,24 +252,40 @@ def holding(files: Mapping[str, bytes]) -> Any:
     return SimpleNamespace(reading=contextlib.nullcontext, read=lambda _, name: files.get(name))
 
 
+def had(project: Project, *names: str) -> Base:
+    """A base whose models of these names are at hand, and those of the others are not."""
+    hashes = {name: laid(project.layout.artifact(name), name.encode()) for name in ("baseline", "int8", "other")}
+    return base_of(None, provenance={"artifacts": {name: hashes[name] for name in names}})
+
+
 def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Project) -> None:
     """What runs in a stage can write any file; what its own stage makes is all that is taken from it."""
     honest = {"reports/int8/local.json": b"timed", "reports/devices/local.json": b"this machine"}
-    git = holding(honest)
+    git, base = holding(honest), had(project, "baseline", "int8")
     forged = ("reports/int8/local.json", "reports/other/local.json", "samples/int8/local.npz")
     lay(project.root, {**dict.fromkeys(forged, "forged"), "reports/mine.json": "x"})
-    handover.put_back(project, base_of(None), git)
+    before = {p: p.read_bytes() for p in project.root.rglob("*") if p.is_file()}
+    handover.put_back(project, base, git)
     left = {p.relative_to(project.root).as_posix(): p.read_bytes() for p in project.root.rglob("*") if p.is_file()}
-    kept = {name: text.encode() for name, text in HANDED.items() if "regressions" not in name}
-    assert left == {**kept, **honest, "reports/mine.json": b"x"}
+    kept = {p.relative_to(project.root).as_posix(): content for p, content in before.items()}
+    gone = {*forged, f"{OWN}/regressions/local.json"}
+    assert left == {**{name: kept[name] for name in kept.keys() - gone}, **honest}
     handover.put_back(project, None, git)
     assert not (project.root / "reports/int8/local.json").exists()
+
+
+@pytest.mark.parametrize("same", [("baseline",), ("int8",)], ids=["another variant", "another baseline"])
+def test_figures_of_a_model_that_the_base_did_not_have_are_no_bases(project: Project, same: tuple[str, ...]) -> None:
+    """Whoever knows which model the next change makes can have its figures merged with the change before."""
+    told = ("reports/int8/local.json", "samples/int8/local.npz", "reports/devices/local.json")
+    handover.put_back(project, had(project, *same), holding(dict.fromkeys(told, b"forged")))
+    assert [name for name in told if (project.root / name).exists()] == ["reports/devices/local.json"]
 
 
 def test_nothing_is_written_where_a_link_leads(project: Project, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept")
     (project.root / "reports/int8/local.json").symlink_to(tmp_path / "elsewhere")
     git = holding({"reports/int8/local.json": b"timed"})
-    handover.put_back(project, base_of(None), git)
+    handover.put_back(project, had(project, "baseline", "int8"), git)
     assert (tmp_path / "elsewhere").read_text() == "kept"
     assert (project.root / "reports/int8/local.json").read_text() == "timed"

@@ -154,7 +154,7 @@ def test_a_device_that_is_silent_is_not_measured_and_says_so(made: Made) -> None
             figure("latency_p50", device="local", interval=(0.4, 0.5), comparison="ratio").stale("the model changed"),
         ),
     )
-    found = gate.of_evidence(project, base, known, [], {"local": "it did not answer"})
+    found = gate.of_evidence(project, base, known, [], {"local": "it did not answer"}, {})
     told = {(m.measurand.name, m.variant): m.reason for m in found if m.device == "local"}
     assert told["latency_p50_ratio", "int8"] == "it did not answer"
     assert told["latency_p50_ratio", "other"] == "it did not answer"

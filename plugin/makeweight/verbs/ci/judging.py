@@ -11,7 +11,17 @@ from typing import Any
 
 from makeweight import __version__, measurement, publish
 from makeweight.artifact.files import sha256_of
-from makeweight.ci import collected, handover, landed, measure, runners, waiver_sources, weakening
+from makeweight.ci import (
+    base_artifacts,
+    claimed,
+    collected,
+    handover,
+    landed,
+    measure,
+    runners,
+    waiver_sources,
+    weakening,
+)
 from makeweight.ci import gate as gates
 from makeweight.ci import state as states
 from makeweight.ci.base import Base
@@ -121,7 +131,8 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     else:
         gathered = disk.collect(project)
         grown = [figure for name in project.devices for figure in _grown(run.root, name)]
-        figures, failed = gates.of_evidence(project, base, gathered, grown, absent), dict(gathered.failed)
+        beside = base_artifacts.beside(project)
+        figures, failed = gates.of_evidence(project, base, gathered, grown, absent, beside), dict(gathered.failed)
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
     notices += gates.undeclared(ran.undeclared(project.sources, facts.get("code") or ()))
 
@@ -133,11 +144,10 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     decided = gates.decided(mine, publish.terms(project, project.rules, ruled.waivers), ruled, figures, failed, altered)
     about_the_base = base.notices if base is not None else ()
     head = run.head()
-    decided = replace(
-        decided,
-        notices=[*decided.notices, *about_the_base, *notices],
-        provenance=gates.provenance(facts, head, base, measured=bool(found.change)),
-    )
+    decided = replace(decided, provenance=gates.provenance(facts, head, base, measured=bool(found.change)))
+    if gathered is not NOTHING and base is not None and not event.on_default_branch:
+        notices += claimed.brought(git, base.sha, decided)
+    decided = replace(decided, notices=[*decided.notices, *about_the_base, *notices])
     content = publish.written(
         project,
         gathered,
@@ -206,7 +216,7 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
     if states.read(run.root).lacking is not None:
         return
     since = None if found.change or found.base is None else found.base.sha
-    differing = landed.differing(run.root, since, git)
+    differing = landed.differing(run.root, since, git, verdict)
     dvc = run.dvc(run.root)
     if found.change:
         report.run(project, run.progress)  # as the pipeline itself writes it, without this run's own circumstances
