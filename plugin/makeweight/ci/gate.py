@@ -64,20 +64,30 @@ def ruling(
     active, lapsed = in_force(waivers, today)
     before = base.rules if base is not None and base.project is not None else None
     changes = () if before is None else tuple(change.changes(before, project.rules))
-    # a waiver for one variant lets that variant through; it is no word about the rule itself
-    accepted = {each.rule: each for each in active if each.variant is None}
+    # a waiver of one variant, or of whatever comes until its day, lets that through; it is no word on the rule itself
+    general = {BUDGET, REVIEW}
+    told = [each for each in active if each.variant is None and (not each.standing or each.rule in general)]
+    accepted = {each.rule: each for each in told}
+
+    def word(rule: str) -> Waiver | None:
+        return accepted.get(rule) or accepted.get(BUDGET)
 
     def accepts(rule: str) -> bool:
-        return landed or BUDGET in accepted or rule in accepted
+        return landed or word(rule) is not None
+
+    def settled(rule: str) -> bool:
+        """Such a label is no review: it names no commit, and more may have been pushed after it was set."""
+        found = word(rule)
+        return found is not None and (found.standing or not review.required)
 
     rules = project.rules if before is None else change.effective(before, project.rules, accepts)
     words = {(BUDGET, None), (REVIEW, None)}
     idle = unmatched([each for each in active if (each.rule, each.variant) not in words], rules, project.variants)
     notices = without_effect(lapsed, idle)
     loosened = [each.rule for each in changes if each.kind in ("loosened", "removed")]
-    agreed = dict.fromkeys(accepted.get(rule) or accepted.get(BUDGET) for rule in loosened)
+    agreed = dict.fromkeys(map(word, loosened))
     notices += [f"The looser budget counts: `{each.rule}` is {each.sentence}" for each in agreed if each and not landed]
-    budget = () if landed else tuple(weakening.of_budget(changes, accepts))
+    budget = () if landed else tuple(weakening.of_budget(changes, settled))
     if base is not None and base.unusable is not None and not landed:
         budget = (weakening.unknown_budget(base.unusable, accepted=BUDGET in accepted),)
     if review.by is None and REVIEW in accepted:

@@ -23,7 +23,7 @@ _DESCRIPTION = re.compile(r"\s*until\s+(?P<until>\d{4}-\d{2}-\d{2})(?!\d)\s*+[:,
 def of_file(project: Project, branch: str) -> list[Waiver]:
     """The waivers that a branch's makeweight.yaml declares."""
     source = f"makeweight.yaml on {branch}"
-    return [Waiver(each.rule, each.variant, each.reason, each.until, source) for each in project.waivers]
+    return [Waiver(each.rule, each.variant, each.reason, each.until, source, standing=True) for each in project.waivers]
 
 
 def of_labels(labels: Iterable[Label]) -> tuple[list[Waiver], list[str]]:

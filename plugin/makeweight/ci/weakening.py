@@ -37,7 +37,7 @@ def of_budget(changes: Iterable[change.Change], accepted: Callable[[str], bool])
     """What a change does to the rules.
 
     Args:
-        accepted: whether a waiver lets the looser rule of an id count.
+        accepted: whether a waiver is word enough on the looser rule of an id.
     """
     return [
         Alteration(change.code(each.rule), each.was, each.now, looser, looser and accepted(each.rule))

@@ -26,6 +26,8 @@ class Waiver:
     """The last day on which it holds."""
     source: str
     """Where it stands, such as `makeweight.yaml on main` or `label by @somebody`."""
+    standing: bool = False
+    """Whether it lets through whatever comes until its day, and is no word about the change at hand, as a label is."""
 
     @property
     def sentence(self) -> str:

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import GROWTH, TIMES, Hub
 from end_to_end.ci.test_events import write
-from end_to_end.ci.test_trust import append
+from end_to_end.ci.test_trust import LATER, append
 from end_to_end.ci.test_walls import lays
 
 
@@ -74,12 +74,27 @@ def test_fewer_test_examples_wait_for_a_review_of_that_very_commit(hub: Hub) -> 
     "a commit is put on top of the one that was reviewed",
     "it waits for a review of its own; in a merge queue the review of what is proposed counts",
 )
+@attack(
+    "a rule is loosened for good under the cover of a waiver that lets it be broken until a day",
+    "the base's rule stays, and where a review is asked for, the change waits for one",
+)
+@attack(
+    "a looser budget was accepted by a label `waive:budget`, and a push after it loosens the budget further",
+    "with `review: required` on the base, it waits for a review of that very commit all the same",
+)
 def test_a_review_is_of_one_commit_and_holds_in_the_queue(hub: Hub) -> None:
     hub.github.permissions |= {"writer": "write"}
-    hub.change("main", lambda root: append(root, "review: required\n"))
-    head = hub.change("unasked", hub.config(("review: required\n", "")))
+    waived = f"waivers:\n  - {{rule: size.max_ratio, reason: the shelf is full, until: {LATER}}}\n"
+    hub.change("main", lambda root: append(root, f"review: required\n{waived}"))
+    head = hub.change("unasked", hub.config(("max_ratio: 0.3", "max_ratio: 0.9")))
     run = hub.pull_request("unasked")
     assert run.code == 3, run.log
+    assert "| `size.max_ratio` | at most 0.3x | at most 0.9x |" in hub.github.comments[0]["body"]
+    assert "The base's budget decides" in hub.github.comments[0]["body"]
+    hub.github.label(7, "waive:budget", "writer", f"until {LATER}: the device has room")
+    hub.phase(run, "gate")
+    assert hub.github.checks[-1]["conclusion"] == "action_required"
+    assert "The looser budget counts" in hub.github.comments[0]["body"]
     hub.github.label(7, f"reviewed:{head}", "writer")
     queued = hub.merge_group("unasked")  # whose own commit is another one
     assert queued.code == 0, queued.log

@@ -20,6 +20,11 @@ def waiver(rule: str, variant: str | None = None, until: date = TODAY) -> Waiver
     return Waiver(rule, variant, "a reason", until, "label by @x")
 
 
+def standing(rule: str) -> Waiver:
+    """One of the base's makeweight.yaml."""
+    return replace(waiver(rule), source="makeweight.yaml on main", standing=True)
+
+
 def limits(ruled: gate.Ruling) -> dict[str, float]:
     return {rule.id: rule.limit for rule in ruled.rules}
 
@@ -56,6 +61,28 @@ def test_a_looser_budget_is_accepted_by_a_waiver_for_it_and_says_by_whom(made: M
         waiver("budget", until=date(2026, 5, 31)),
     ):
         assert limits(gate.ruling(made(LOOSE), base, [other], landed=False, today=TODAY))["size.max_ratio"] == 0.5
+
+
+def test_a_waiver_of_the_file_lets_a_rule_be_broken_and_not_be_loosened(made: Made) -> None:
+    """It lapses by itself, and what was loosened or removed under its cover would not come back."""
+    base = base_of(made())
+    gone = ("  size: {max_ratio: 0.5}\n", "")
+    for change in (LOOSE, gone):
+        kept = gate.ruling(made(change), base, [standing("size.max_ratio")], landed=False, today=TODAY)
+        assert limits(kept)["size.max_ratio"] == 0.5
+        assert [each.accepted for each in kept.budget] == [False]
+        assert [each.rule for each in kept.waivers] == ["size.max_ratio"]
+    agreed = gate.ruling(made(LOOSE), base, [standing("budget")], landed=False, today=TODAY)
+    assert limits(agreed)["size.max_ratio"] == 0.9
+
+
+def test_a_label_that_accepts_a_budget_is_no_review_of_what_was_pushed_after_it(made: Made) -> None:
+    asked, label = Review(required=True, label="reviewed:x"), waiver("budget")
+    ruled = gate.ruling(made(LOOSE), base_of(made()), [label], landed=False, today=TODAY, review=asked)
+    assert limits(ruled)["size.max_ratio"] == 0.9
+    assert [each.accepted for each in ruled.budget] == [False]
+    ruled = gate.ruling(made(LOOSE), base_of(made()), [standing("budget")], landed=False, today=TODAY, review=asked)
+    assert [each.accepted for each in ruled.budget] == [True]
 
 
 def test_a_removed_rule_stays(made: Made) -> None:

@@ -103,7 +103,7 @@ def test_a_waiver_of_the_budget_for_one_variant_is_told_to_be_none(made: Made) -
 def test_a_waiver_of_the_file_counts_by_the_branch_that_it_stands_on(made: Made) -> None:
     entry = "waivers: [{rule: size.max_ratio, variant: int8, reason: a driver, until: 2026-12-31}]\n"
     (found,) = waiver_sources.of_file(made(config=CONFIG + entry), "main")
-    assert found == Waiver("size.max_ratio", "int8", "a driver", DAY, "makeweight.yaml on main")
+    assert found == Waiver("size.max_ratio", "int8", "a driver", DAY, "makeweight.yaml on main", standing=True)
     # the head's own waivers are nobody's word: `ruling` is told those that count, and asks the project for none
     loose = made(LOOSE, config=CONFIG + entry.replace("size.max_ratio, variant: int8", "budget"))
     ruled = gate.ruling(loose, base_of(made()), [], landed=False, today=DAY)
