@@ -42,8 +42,10 @@ class Git:
         self._reader: subprocess.Popen[bytes] | None = None
         # filters and helpers that the user's git is configured with have no business with our token and key
         kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
-        # nor is an object taken for another that is said to replace it (git-replace)
-        self._environment = {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
+        # nor is an object taken for another that is said to replace it (git-replace), or given parents that it does not
+        # name (gitrepository-layout, "info/grafts")
+        never = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+        self._environment = {**kept, **never, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         asked = self._done("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
         if b"dubious ownership" in asked.stderr:
             raise EnvironmentFailed(
@@ -141,7 +143,7 @@ class Git:
 
     def files(self, revision: str, folder: str) -> list[str]:
         """The regular files below a folder at a commit."""
-        listed = self._run("ls-tree", "-r", "-z", revision, "--", f"{folder}/").decode().split("\0")
+        listed = os.fsdecode(self._run("ls-tree", "-r", "-z", revision, "--", f"{folder}/")).split("\0")
         return [entry.partition("\t")[2] for entry in listed if entry.startswith("100")]
 
     def same(self, one: str, other: str, path: str, but: str) -> bool:

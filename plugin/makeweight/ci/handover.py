@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,23 +113,27 @@ def unaltered(root: Path, base: str | None, git: Git, environment: Mapping[str, 
     and the runner's files.
 
     The runner reads the last after each step, whatever became of it: for one line in them, the steps that hold the
-    token would start with another PATH or a program of the stage's choice. So they are put back in any case.
+    token would start with another PATH or a program of the stage's choice. So they are put back in any case, also where
+    a link to another of them, in which makeweight itself writes later, took the place of one.
 
     Raises:
         EnvironmentFailed: a stage did.
     """
     runners = {name: Path(path) for name, path in environment.items() if _RUNNERS.fullmatch(name) and path}
-    held = {name: _content(path) for name, path in runners.items()}
+    held = {name: (_itself(path), _content(path)) for name, path in runners.items()}
     commits = ("HEAD", *([base] if base is not None else []))
     before = _hashes(root, _COMMITTED), git.configuration(), git.content(commits, _KNOWN)
     written: list[str] = []
     try:
         yield
     finally:
-        for name, content in held.items():
-            if _content(runners[name]) != content:
+        for name, (itself, content) in held.items():
+            path = runners[name]
+            if replaced := _itself(path) != itself:
+                states.remove(path)
+            if replaced or _content(path) != content:
                 written.append(f"the runner's file {name}")
-                runners[name].write_bytes(content or b"")
+                path.write_bytes(content or b"")
     now = _hashes(root, _COMMITTED)
     altered = [*written, *(f"`{name}`" for name in _COMMITTED if before[0].get(name) != now.get(name))]
     altered += ["the configuration of git"] if git.configuration() != before[1] else []
@@ -211,6 +216,15 @@ def _files(root: Path, places: Iterable[str]) -> Iterator[str]:
             for name in names:
                 if (path := Path(folder, name)).is_file():
                     yield path.relative_to(root).as_posix()
+
+
+def _itself(path: Path) -> tuple[int, ...] | None:
+    """Which entry of its file system lies there, and of what kind, links not followed; None: there is none."""
+    try:
+        told = path.lstat()
+    except OSError:
+        return None
+    return told.st_dev, told.st_ino, stat.S_IFMT(told.st_mode), told.st_nlink
 
 
 def _content(path: Path) -> bytes | None:

@@ -75,8 +75,8 @@ def forget(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Clear a place for a folder, whatever stands there; where a link leads is left alone."""
-    if path.is_symlink() or path.is_file():
+    """Clear a place, whatever stands there; where a link leads is left alone."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
         path.unlink()
     shutil.rmtree(path, ignore_errors=True)
 

@@ -123,6 +123,16 @@ def test_a_push_is_held_against_what_the_branch_was(origin: Origin) -> None:
     assert merge_base.find(pushed(origin.a, "change"), clone) == origin.b
 
 
+def test_a_commit_has_the_parents_that_it_names(origin: Origin) -> None:
+    """A stage could have written that its branch was left elsewhere, where the budget was looser."""
+    clone = origin.clone("change")
+    git(clone.folder, "fetch", "-q", "origin", "main:refs/remotes/origin/main")
+    (clone.folder / ".git/info/grafts").write_text(f"{origin.e} {origin.a}\n")
+    assert git(clone.folder, "merge-base", origin.e, origin.c) == origin.a
+    event = Event("pull_request", head=origin.e, base=origin.c, base_ref="main", default_branch="main", number=7)
+    assert merge_base.find(event, clone) == origin.b
+
+
 def test_a_merge_group_a_schedule_and_a_terminal(origin: Origin) -> None:
     queue = Event("merge_group", head=origin.merge, base=origin.c, base_ref="main", default_branch="main")
     assert merge_base.find(queue, origin.clone("refs/pull/7/merge", "--depth=1")) == origin.c
@@ -229,6 +239,14 @@ def test_a_hostile_name_is_a_name(origin: Origin, name: str) -> None:
     assert not list(origin.folder.rglob("owned"))
 
 
+def test_a_file_whose_name_is_no_text_is_one(origin: Origin) -> None:
+    name = os.fsdecode(b"reports/\xff")
+    (origin.work / "reports").mkdir()
+    (origin.work / name).write_text("odd")
+    sha, own = commit(origin.work, "named"), Git(origin.work, ENVIRONMENT)
+    assert [(each, own.read(sha, each)) for each in own.files(sha, "reports")] == [(name, b"odd")]
+
+
 def test_a_bot_commits_under_its_own_name_and_a_push_that_is_refused_is_told(origin: Origin) -> None:
     clone = origin.clone("main")
     (clone.folder / "a").write_text("fresh")
@@ -333,6 +351,11 @@ WHOLE: dict[str, Any] = {
     "variants": [], "rules": [], "measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 1.0}],
     "provenance": {"artifacts": {"int8": "i"}, "failed": {}, "code": {"a.py": None}},
 }  # fmt: skip
+RULE: dict[str, Any] = {
+    **dict.fromkeys(("rule", "metric", "operator", "variant", "limit_text", "sentence"), "x"),
+    **dict.fromkeys(("device", "slice", "value", "interval")),
+    **{"verdict": "pass", "level": "error"},
+}
 
 
 @pytest.mark.parametrize(
@@ -343,9 +366,17 @@ WHOLE: dict[str, Any] = {
         {"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": "1"}]},
         {"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 1.0, "odd": 1}]},
         {"provenance": {"artifacts": {"int8": 7}}},
+        {"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 10**400}]},
+        {"measurements": [{"metric": "size", "variant": "int8", "unit": "B", "value": 1.0, "interval": [0, 10**400]}]},
+        {"measurements": [{"metric": ["size"], "variant": "int8", "unit": "B", "value": 1.0}]},
+        {"rules": [{**RULE, "limit": 10**400}]},
         {"provenance": {"code": ["a.py"]}},
+        {"provenance": {"devices": ["pi5"]}},
     ],
-    ids=["a sound one", "a part of a figure", "a text for a number", "a key of another version", "a hash", "code"],
+    ids=[
+        *("a sound one", "a part of a figure", "a text for a number", "a key of another version", "a hash"),
+        *("a number beyond all", "an end beyond all", "a list for a name", "a limit beyond all", "code", "devices"),
+    ],
 )
 def test_whatever_the_bases_verdict_holds_is_read_or_told(origin: Origin, other: dict[str, Any]) -> None:
     (origin.work / "reports").mkdir()

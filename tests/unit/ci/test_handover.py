@@ -210,6 +210,21 @@ def test_the_runners_files_are_put_back_in_any_case(root: Path, tmp_path: Path, 
     assert fails or "the runner's file GITHUB_ENV" in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "turn", ["ln -s $GITHUB_OUTPUT", "ln $GITHUB_OUTPUT", "mkfifo"], ids=["a link", "a second name", "a pipe"]
+)
+def test_nothing_takes_the_place_of_a_runners_file(root: Path, tmp_path: Path, turn: str) -> None:
+    """What makeweight itself writes into one of them must not be read as another."""
+    output, path = tmp_path / "output", tmp_path / "path"
+    output.touch()
+    path.touch()
+    told = {"GITHUB_OUTPUT": str(output), "GITHUB_PATH": str(path)}
+    with pytest.raises(EnvironmentFailed, match="the runner's file GITHUB_PATH"):
+        stage(root, f"rm $GITHUB_PATH; {turn} $GITHUB_PATH", told)
+    output.write_text("changed=true\n")
+    assert path.read_text() == ""
+
+
 def test_what_a_stage_makes_is_no_objection(root: Path) -> None:
     """And what git is told to take for another object is none for us."""
     replace_base = "git replace $(git rev-parse HEAD~:makeweight.yaml) $(git rev-parse HEAD:dvc.yaml)"
