@@ -13,6 +13,7 @@ from makeweight.report import brief
 from makeweight.report.content import Content
 from makeweight.report.standing import HEADLINES, offences
 from makeweight.report.standing import line as line_of
+from makeweight.report.text import plain
 from makeweight_base.errors import Problem
 
 CONCLUSIONS: Mapping[Outcome, Conclusion] = {
@@ -29,7 +30,7 @@ _LONGEST = 4000
 
 def title(verdict: Verdict) -> str:
     """The check's one line, without markup."""
-    return f"{HEADLINES[verdict.verdict]}: {verdict.sentence}".replace("`", "")[:250]
+    return plain(f"{HEADLINES[verdict.verdict]}: {verdict.sentence}").replace("`", "")[:250]
 
 
 def marks(verdict: Verdict, lines: Lines) -> list[Annotation]:
@@ -39,7 +40,8 @@ def marks(verdict: Verdict, lines: Lines) -> list[Annotation]:
         gathered.setdefault((_line(rule, lines), rule.rule), []).append(rule)
     annotations = []
     for (line, name), rules in gathered.items():
-        message = "\n".join(line_of(rule).replace("`", "") for rule in rules)
+        told = [plain(each) for rule in rules for each in line_of(rule).splitlines()]
+        message = "\n".join(told).replace("`", "")
         annotations.append(Annotation(lines.path, line, _level(rules), _headline(name, rules), message[:_LONGEST]))
     order = ("failure", "warning", "notice")
     return sorted(annotations, key=lambda each: order.index(each.level))[:_MOST]
@@ -62,7 +64,7 @@ def _headline(name: str, rules: list[RuleVerdict]) -> str:
     word = {"failure": "is broken", "warning": "is undecided", "notice": "warns"}[_level(rules)]
     if all(rule.waiver is not None for rule in rules):
         word = "is waived"
-    return f"{'the recipe' if name == RECIPE else name} {word}"
+    return plain(f"{'the recipe' if name == RECIPE else name} {word}")
 
 
 def problems(places: Iterable[Problem], prefix: str) -> list[Annotation]:

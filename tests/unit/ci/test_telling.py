@@ -1,5 +1,6 @@
 """What is told of a decision, where, and how loudly: from a real ruling over a real makeweight.yaml."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -77,6 +78,17 @@ def test_a_recipe_that_failed_is_told_at_its_variant(made: Made) -> None:
         title, message = places[row(CONFIG, f"{name}:")]
         assert title == "the recipe is broken"
         assert why in message
+
+
+def test_no_name_turns_the_words_of_the_check_round(made: Made) -> None:
+    """A group of examples, a class or a reason may be called anything, such as what turns the writing direction."""
+    turned = "deppihs \N{RIGHT-TO-LEFT OVERRIDE}dessap"
+    verdict = decided(made(), None, [], failed={"int8": turned, "other": f"{turned}\x1b[2K"})
+    verdict = replace(verdict, sentence=f"{verdict.sentence} {turned}")
+    said = [telling.title(verdict)]
+    said += [text for mark in telling.marks(verdict, lines_of(CONFIG)) for text in (mark.title, mark.message)]
+    assert sum("dessap" in each for each in said) == 3
+    assert not any(mark in each for each in said for mark in "\N{RIGHT-TO-LEFT OVERRIDE}\x1b")
 
 
 def test_what_is_waived_is_still_told_and_not_as_a_failure(made: Made) -> None:

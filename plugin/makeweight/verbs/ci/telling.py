@@ -19,7 +19,7 @@ from makeweight.layout import CONFIG
 from makeweight.project import reading
 from makeweight.report import junit, markdown, terminal
 from makeweight.report.content import Content
-from makeweight.report.text import markdown_link
+from makeweight.report.text import markdown_link, plain
 from makeweight.verbs.ci.run import Run
 from makeweight_base import atomic
 from makeweight_base.errors import MakeweightError, first_line
@@ -40,7 +40,7 @@ def everywhere(run: Run, content: Content, trouble: MakeweightError | None = Non
     marks = texts.marks(verdict, lines.of(config, run.git().prefix + CONFIG))
     conclusion, title, above = texts.CONCLUSIONS[verdict.verdict], texts.title(verdict), ""
     if trouble is not None:
-        conclusion, title, above = "failure", first_line(trouble)[:_TITLE], f"{_quoted(trouble)}\n"
+        conclusion, title, above = "failure", plain(first_line(trouble))[:_TITLE], f"{_quoted(trouble)}\n"
         marks = [*texts.problems(trouble.problems, run.git().prefix), *marks]
     opens = commenting.opens(run.settings.comment, verdict)
     written = _comment(run, verdict.project, markdown.render(content, markdown.COMMENT), opens=opens)
@@ -59,7 +59,7 @@ def failure(run: Run, error: MakeweightError) -> None:
         text += f"\n<sub>{markdown_link('run', run.event.run)}</sub>\n"
     name = project_name(run)
     written = _comment(run, name, text, opens=commenting.opens(run.settings.comment, None))
-    _check(run, name, "failure", f"not judged: {first_line(error)[:_TITLE]}", text, marks)
+    _check(run, name, "failure", f"not judged: {plain(first_line(error))[:_TITLE]}", text, marks)
     _unjudged(run, name, text, str(error), written, marks)
 
 
