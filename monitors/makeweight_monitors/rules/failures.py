@@ -27,7 +27,8 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
     """A failed answer is a wrong one: failures may rise by what accuracy may fall. A unit counts once.
 
     At each declared share apart: a time in which both arms fail would else weigh more on the one that had more of the
-    traffic then.
+    traffic then. Stable need not know that share, so its requests are those from the canary's first answer at it to the
+    last.
     """
     found, by = names.FAILURES, ("weight",)
     canary = terms.of(found.canary)
@@ -38,6 +39,8 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         repeated = exact(REPEATS, terms.model, by, CANARY, *of)
         yield Recording(name, f"{every}\n- ({repeated}\nor {serving} * 0)")
     still = f"and on (model, revision) {terms.of(names.SERVING)}"
+    # what was counted at a share of before is shown on and on. Two looks: the second has a scrape of both arms
+    idle = f"(({canary} > 0) <= {canary} offset {2 * terms.interval}s)"
     for name, did, metrics, of in (
         (found.stable_wrong, names.STABLE_DID["failed"], (FAILED,), (_FAILED,)),
         (found.stable, names.STABLE_DID["asked"], (FAILED, PREDICTIONS), ()),
@@ -46,9 +49,11 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         every = "\n+ ".join(f"sum by (model) ({exact(metric, terms.model, (), STABLE)})" for metric in metrics)
         repeated = f"sum by (model) ({exact(REPEATS, terms.model, (), STABLE, *of)})"
         every += f"\n- ({repeated} or sum by (model) ({serving}) * 0)"
-        yield Recording(did[0], f"{serving} * 0\n+ on (model) group_left () (\n{inner(every)}\n)")
-        # while the canary served at this share, and not before or after
-        yield Recording(did[1], f"(\n  {carried(ever, before, 'min_over_time', own_first=True)}\n)\n{still}")
+        all_of_it = f"{serving} * 0\n+ on (model) group_left () (\n{inner(every)}\n)"
+        yield Recording(did[0], f"{all_of_it}\nunless {idle}")
+        # while the canary answers at this share: from its first answer on
+        begun = carried(ever, before, "min_over_time", own_first=True)
+        yield Recording(did[1], f"(\n  {ever} and {canary} == 0\n  or {begun}\n)\n{still}")
         yield Recording(did[2], f"(\n  {carried(ever, latest, 'max_over_time')}\n)\n{still}")
         yield Recording(name, f"{latest} - {before}\nor\n{canary} * 0")
     yield from samples.evalue(terms, found, drop)

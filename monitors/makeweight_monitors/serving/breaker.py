@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from makeweight_monitors.eprocess import shared, two_samples
+from makeweight_monitors.eprocess import CEILING, shared, two_samples
 from makeweight_monitors.serving.apart import Apart
 from makeweight_monitors.serving.collapse import Collapse
 
@@ -111,6 +111,14 @@ class Breaker:
             first = self._open(found)
         self._tell(first)
 
+    def step(self) -> None:
+        """The canary's share of the traffic is another from now on. What both arms answer at it is weighed by itself: a
+        time in which both are bad would else weigh more on the arm that has more of the traffic then.
+        """
+        with self._lock:
+            self._failures.step()
+            self._slowness.step()
+
     def _open(self, found: Opened | None) -> Opened | None:
         """The reason, where it is the first."""
         if found is None or self.opened is not None:
@@ -129,6 +137,16 @@ class Breaker:
                 _log.exception("the hook of the breaker failed")
 
 
+@dataclass
+class _Start:
+    """Where a test began: before the first answer, or anew."""
+
+    counts: list[int]
+    """As they were then; after a step, as they were at that."""
+    before: float = 1.0
+    """The e-value of what came at the canary's shares of before: of other answers, so that they are multiplied."""
+
+
 class _Test:
     """One thing that answers do or do not, of both arms: [canary bad, canary, stable bad, stable]."""
 
@@ -136,7 +154,7 @@ class _Test:
         self._about, self._drop, self._threshold = about, drop, threshold
         self._collapse = Collapse((1 + drop) / 2)
         self.counts = [0, 0, 0, 0]
-        self._starts = [[0, 0, 0, 0]]
+        self._starts = [_Start(list(self.counts))]
         self._begun = 0
 
     def take(self, canary: bool, answers: int, bad: int) -> Opened | None:
@@ -147,7 +165,7 @@ class _Test:
         found = self._judged() if canary and bad else None
         if self.counts[1] >= _EVERY * (self._begun + 1) and self._begun < _STARTS:
             self._begun += 1
-            self._starts = [self._starts[0], *self._starts[1:][-(_LATEST - 1) :], list(self.counts)]
+            self._starts = [self._starts[0], *self._starts[1:][-(_LATEST - 1) :], _Start(list(self.counts))]
         return found
 
     def collapsed(self, canary: bool, answers: int, bad: int) -> Opened | None:
@@ -161,11 +179,19 @@ class _Test:
         about = f"{self._about} (over {self._collapse.most:.1%}, whatever stable does)"
         return Opened(about, evalue, self._threshold, *self.counts)
 
-    def _judged(self) -> Opened | None:
+    def step(self) -> None:
+        self._starts = [_Start(list(self.counts), worth) for worth in self._worth()]
+
+    def _worth(self) -> list[float]:
+        """The e-values of those that began, in their order."""
         import numpy as np
 
-        since = np.array(self.counts) - np.array(self._starts)
-        first, *later = two_samples(self._drop, *since.T).tolist()
+        since = np.array(self.counts) - np.array([start.counts for start in self._starts])
+        each = zip(self._starts, two_samples(self._drop, *since.T).tolist(), strict=True)
+        return [min(start.before * evalue, CEILING) for start, evalue in each]
+
+    def _judged(self) -> Opened | None:
+        first, *later = self._worth()
         evalue = shared(first, later, _STARTS)
         if evalue < self._threshold:
             return None

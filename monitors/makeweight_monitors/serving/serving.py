@@ -222,6 +222,8 @@ class Serving:
         if canary is None or self._make_breaker is None:
             return None
         if held is not None and held.breaker is not None and _trial(held.served) == _trial(canary):
+            if held.served.weight != canary.weight:
+                held.breaker.step()
             return held.breaker
         return self._make_breaker()
 

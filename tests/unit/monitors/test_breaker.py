@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from makeweight_monitors.eprocess import two_samples
 from makeweight_monitors.serving.apart import Apart
 from makeweight_monitors.serving.breaker import Breaker, Opened
 from makeweight_monitors.serving.collapse import Collapse, share
@@ -52,6 +53,43 @@ def test_a_failure_of_stable_before_it_lost_its_traffic_hides_nothing() -> None:
 def test_what_befalls_both_arms_opens_nothing(weight: float) -> None:
     """Half an hour in which nothing works, for neither."""
     assert until_open(Breaker(), weight, stable_fails=1.0) == 2000
+
+
+def after_a_step(*, failing: float, stable_failing: float, told: bool = True) -> Breaker:
+    """An hour of 1,200 good answers at 5 %, then 1,000 of each arm at 50 %, of which such shares fail."""
+    breaker = Breaker()
+    for _ in range(60):
+        breaker.outcome("stable", 380, 0)
+        breaker.outcome("canary", 20, 0)
+    if told:
+        breaker.step()
+    for _ in range(10):
+        for arm, share in (("stable", stable_failing), ("canary", failing)):
+            failed = round(100 * share)
+            breaker.outcome(arm, 100 - failed, failed)
+    return breaker
+
+
+def test_what_befalls_both_arms_after_a_step_opens_nothing() -> None:
+    """Of all that the canary answered it is a seventh, and of all that stable answered a hundredth."""
+    assert after_a_step(failing=0.3, stable_failing=0.3).opened is None
+    assert after_a_step(failing=0.3, stable_failing=0.3, told=False).opened is not None
+
+
+def test_what_speaks_against_a_canary_before_a_step_and_after_it_is_multiplied() -> None:
+    breaker = Breaker(drop=0.01)
+    breaker.outcome("stable", 190, 0)
+    breaker.outcome("canary", 9, 1)
+    breaker.step()
+    breaker.outcome("stable", 20, 0)
+    while breaker.opened is None:
+        breaker.outcome("canary", 0, 1)
+    found = breaker.opened
+    failed = found.canary_bad - 1
+    assert (found.canary, found.stable) == (10 + failed, 210)
+    both = two_samples(0.01, 1, 10, 0, 190) * two_samples(0.01, failed, failed, 0, 20)
+    assert found.evalue == pytest.approx(both / 2), "half of the error is that of the test from the beginning"
+    assert both != pytest.approx(two_samples(0.01, failed + 1, failed + 10, 0, 210))
 
 
 def test_a_total_failure_opens_it_within_50_requests_after_a_hundred_million_without_one() -> None:

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from makeweight_base.errors import UsageError
-from makeweight_monitors.serving import Serving
+from makeweight_monitors.serving import Breaker, Serving
 from makeweight_monitors.serving import pointer as pointers
 from makeweight_monitors.serving import serving as module
 from makeweight_monitors.serving.pointer import Pointer, Served
@@ -212,6 +212,21 @@ def test_a_canary_that_raises_is_cut_off_within_50_requests_and_told(case: Case)
     assert {case.serving.arm(str(n)).name for n in range(50)} == {"stable"}
     case.point(lambda now: now.on_trial(replace(case.canary, attempt=2, weight=0.5)))
     assert {case.serving.arm(str(n)).name for n in range(50)} == {"stable", "canary"}
+
+
+def test_the_breaker_is_told_of_each_step_and_of_nothing_else(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    stepped: list[Breaker] = []
+    monkeypatch.setattr(Breaker, "step", stepped.append)
+    case.point(lambda now: now.on_trial(case.canary))
+    case.point(lambda now: now)
+    assert stepped == []
+    case.point(lambda now: now.at_weight(0.5))
+    case.point(lambda now: now.at_weight(1.0))
+    held = case.serving.canary
+    assert held is not None
+    assert stepped == [held.breaker] * 2
+    case.point(lambda now: now.promoted())
+    assert len(stepped) == 2
 
 
 def test_answers_that_are_nan_cut_it_off_too(case: Case) -> None:

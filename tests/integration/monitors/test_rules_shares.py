@@ -1,0 +1,92 @@
+"""Failures by the canary's share of the traffic, which changes while its process lives, before the real promtool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import prometheus
+import rules_project
+from makeweight_monitors.rules import generate, names, text
+from makeweight_monitors.rules.promql import equals, selector
+from makeweight_monitors.rules.terms import Terms
+
+TERMS = Terms("m", drop=0.01)
+MINUTES = 60
+CANARY, STABLE = {"variant": "canary"}, {"variant": "stable"}
+SMALL, LARGE = CANARY | {"weight": "0.05"}, CANARY | {"weight": "0.25"}
+
+
+def both(labels: dict[str, str], answered: str, failed: str) -> list[dict[str, str]]:
+    """What one process counted of an arm, by minute."""
+    rows = {"makeweight_predictions_total": ({}, answered), "makeweight_failures_total": ({"reason": "status"}, failed)}
+    told = {"model": "m", "revision": "r", "boot": "b", **labels}
+    return [
+        {"series": selector(name, *(equals(*label) for label in {**told, **more}.items())), "values": values}
+        for name, (more, values) in rows.items()
+    ]
+
+
+def up() -> list[dict[str, str]]:
+    name = "makeweight_observer_start_time_seconds"
+    return [
+        {"series": f'{name}{{model="m", revision="r", boot="b", variant="{arm}"}}', "values": f"1x{MINUTES}"}
+        for arm in ("canary", "stable")
+    ]
+
+
+def counted(minute: int, name: str, **by_weight: float) -> dict[str, Any]:
+    samples = [{"labels": f'{{weight="0.{weight[1:]}"}}', "value": value} for weight, value in by_weight.items()]
+    return {"expr": f"sum by (weight) ({name})", "eval_time": f"{minute}m", "exp_samples": samples}
+
+
+def fires(minute: int, value: int) -> dict[str, Any]:
+    fired = f'count(ALERTS{{alertname="{names.FAILURES_ABOVE_STABLE}", alertstate="firing"}}) or vector(0)'
+    return {"expr": fired, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": value}]}
+
+
+STABLE_SINCE, WRONG = names.FAILURES.stable, names.FAILURES.stable_wrong
+TESTS = {
+    "what befell both at 5 % is not held against the canary once stable is well at 25 %": (
+        both(SMALL, "0+14x10 140x50", "0+6x10 60x50")
+        + both(LARGE, "_x10 0+100x50", "_x10 0x50")
+        + both(STABLE, "0+266x10 3040+380x49", "0+114x10 1140x50"),
+        [
+            counted(9, STABLE_SINCE, _05=9 * 380),
+            counted(55, STABLE_SINCE, _05=10 * 380, _25=45 * 380),
+            counted(55, WRONG, _05=10 * 114, _25=0),
+            *(fires(minute, 0) for minute in (12, 30, 55)),
+        ],
+    ),
+    "one that fails at 25 % is found": (
+        both(SMALL, "0+20x10 200x50", "0x60")
+        + both(LARGE, "_x10 0+80x50", "_x10 0+20x50")
+        + both(STABLE, "0+380x60", "0x60"),
+        [fires(9, 0), fires(16, 1)],
+    ),
+    "what stable did before the canary's first answer is nothing to compare it with": (
+        both(SMALL, "0x30 14+14x9 140x20", "0x30 6+6x9 60x20")
+        + both(STABLE, "0+380x30 11666+266x29", "0x30 114+114x29"),
+        [
+            counted(30, STABLE_SINCE, _05=0),
+            counted(40, STABLE_SINCE, _05=10 * 380),
+            counted(40, WRONG, _05=10 * 114),
+            *(fires(minute, 0) for minute in (33, 40, 50)),
+        ],
+    ),
+}
+
+
+def test_stable_counts_at_a_share_from_the_canary_s_first_answer_there_to_its_last(tmp_path: Path) -> None:
+    groups = rules_project.narrowed(generate.groups(TERMS), {names.FAILURES_ABOVE_STABLE})
+    (tmp_path / "rules.yaml").write_text(text.render(groups, [], TERMS.runbooks))
+    tests = [
+        {"name": name, "interval": "1m", "input_series": up() + rows, "promql_expr_test": checks}
+        for name, (rows, checks) in TESTS.items()
+    ]
+    order = [group.name for group in groups]
+    content = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "group_eval_order": order, "tests": tests}
+    (tmp_path / "tests.yaml").write_text(json.dumps(content))
+    tried = prometheus.install().tool("test", "rules", str(tmp_path / "tests.yaml"))
+    assert tried.returncode == 0, tried.stdout[:5000]
