@@ -183,6 +183,13 @@ def test_what_it_refuses_is_told_with_what_to_do_and_not_tried_again(
     assert registry.manifests == {}
 
 
+@pytest.mark.parametrize("place", ["http://[::1", "https://git.test:x/uploads"], ids=["brackets", "port"])
+def test_a_place_to_upload_to_that_is_no_address(registry: SmallRegistry, root: Path, place: str) -> None:
+    registry.uploads = place
+    with pytest.raises(RegistryFailed, match="it was not told where to upload to"):
+        pushed(registry, root, [])
+
+
 def test_nobody_listens(root: Path) -> None:
     with small_registry.running() as gone:
         pass
@@ -284,6 +291,29 @@ def test_refused_credentials_are_told_without_what_is_secret(
     whole = "".join(traceback.format_exception(caught.value)) + repr(credentials.find(registry.url[7:]))
     assert SECRET not in whole
     assert encoded(SECRET) not in whole
+
+
+def test_a_registry_is_known_however_its_host_is_written(
+    registry: SmallRegistry, root: Path, nobody_logged_in: Path
+) -> None:
+    registry.password = SECRET
+    port = registry.url.rpartition(":")[2]
+    docker_login(nobody_logged_in, f"localhost:{port}", auth=encoded(SECRET))
+    named = reference.parse(f"oci://LocalHost:{port}/models/net:v1")
+    found = Registry(named, credentials.find(named.machine))
+    assert push.push(shipped.read(root / "shipped"), found).sent == 6
+
+
+def test_no_proxy_stands_between_this_machine_and_itself(
+    registry: SmallRegistry, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_registry.running() as proxy:
+        for name in ("no_proxy", "http_proxy", "all_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert pushed(registry, root, []).sent == 6
+        assert proxy.calls == []
 
 
 def test_no_secret_goes_to_where_uploads_are_sent(registry: SmallRegistry, root: Path, nobody_logged_in: Path) -> None:
@@ -395,3 +425,18 @@ def test_an_address_is_read(root: Path) -> None:
 )
 def test_plain_http_is_for_this_machine_alone(host: str, plain: bool) -> None:
     assert reference.is_loopback(host) is plain
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://git.test/v2/", "https://GIT.test:443/v2/net", True),
+        ("https://[2001:DB8::1]/", "https://[2001:db8::1]:443/", True),
+        ("http://git.test:80", "http://git.test", True),
+        ("https://git.test:80", "https://git.test", False),
+        ("https://git.test", "https://git.test.other.test", False),
+        ("https://git.test", "https://git.test@other.test", False),
+    ],
+)
+def test_an_authority_is_the_same_however_it_is_written(one: str, other: str, same: bool) -> None:
+    assert (reference.authority(one) == reference.authority(other)) is same

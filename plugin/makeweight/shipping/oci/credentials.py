@@ -85,8 +85,8 @@ def _table(config: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _host(key: str) -> str:
-    """Of a key, which may be a whole address."""
-    return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    """Of a key, which may be a whole address; in small letters."""
+    return key.lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
 def _entry(entry: dict[str, Any], name: str, path: Path) -> Credentials | None:

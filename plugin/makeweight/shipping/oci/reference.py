@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from makeweight_base.errors import UsageError
 
@@ -16,6 +17,7 @@ _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 """Docker's own registry is called otherwise than the machine that it answers on."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Reference:
     @property
     def machine(self) -> str:
         """The host that is asked."""
-        return _HUB.get(self.host, self.host)
+        return _HUB.get(self.host.lower(), self.host)
 
     def at(self, digest: str) -> str:
         """What the artifact is pulled by, whatever becomes of the tag."""
@@ -58,6 +60,18 @@ def parse(text: str) -> Reference:
     if not _TAG.fullmatch(tag):
         raise UsageError(f"`{tag}` is no tag", where="--to", do=do)
     return Reference(host, name, tag)
+
+
+def authority(url: str) -> tuple[str, int | None]:
+    """Host and port of an address, the same however they are written (RFC 3986, 6.2.2.1 and 6.2.3): no host where it is
+    none, no port where that is its scheme's own.
+    """
+    try:
+        there = urlsplit(url)
+        port = there.port
+    except ValueError:
+        return "", None
+    return there.hostname or "", None if port == _DEFAULT_PORTS.get(there.scheme) else port
 
 
 def is_loopback(host: str) -> bool:

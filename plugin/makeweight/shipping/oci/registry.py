@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from makeweight.shipping.oci import manifest
 from makeweight.shipping.oci.credentials import PASSWORD, USER, Credentials
-from makeweight.shipping.oci.reference import Reference, is_loopback
+from makeweight.shipping.oci.reference import Reference, authority, is_loopback
 from makeweight_base import retry_after
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.forge.quoted import quoted
@@ -35,6 +35,8 @@ _TIMEOUT = (5, 120)
 _ATTEMPTS = 5
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
+_NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
+"""In place of what the environment names: to this machine no way leads over another, where plain http would be read."""
 _LARGEST = 4 << 20
 """Bytes of an answer; the spec wants registries to take manifests up to this size."""
 _SAID = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))')
@@ -125,8 +127,12 @@ class Registry:
         if self._ask("HEAD", f"{self._repository}/blobs/{digest}", also=(404,)).status == 200:
             return False
         begin = f"{self._repository}/blobs/uploads/"
-        place = urljoin(begin, self._ask("POST", begin).headers.get("Location") or "//")
-        if not urlsplit(place).netloc:
+        told = self._ask("POST", begin).headers.get("Location") or "//"
+        try:
+            place = urljoin(begin, told)
+        except ValueError:  # brackets that hold no address
+            place = ""
+        if not authority(place)[0]:
             do = f"Is {self.reference.host} a registry?"
             raise RegistryFailed("it was not told where to upload to", where=f"POST {begin}", do=do)
         typed = {"Content-Type": "application/octet-stream"}
@@ -168,8 +174,8 @@ class Registry:
         self._refuse_plain(url)
         where = f"{method} {_bare(url)}"
         answer = self._once(method, url, where, headers=headers, opens=opens)
-        ours = urlsplit(answer.url).netloc == self.reference.machine
-        if answer.status == 401 and ours and self._introduced(answer.headers.get("WWW-Authenticate", "")):
+        unknown = answer.status == 401 and self._is_ours(answer.url)
+        if unknown and self._introduced(answer.headers.get("WWW-Authenticate", "")):
             answer = self._once(method, url, where, headers=headers, opens=opens)
         if answer.status < 300 or answer.status in also:
             return answer
@@ -194,7 +200,7 @@ class Registry:
         import requests
 
         if authorization is None:
-            authorization = self._authorization if urlsplit(url).netloc == self.reference.machine else ""
+            authorization = self._authorization if self._is_ours(url) else ""
 
         def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
             # as `auth`, because a machine's .netrc would otherwise be asked
@@ -213,6 +219,7 @@ class Registry:
                     auth=sign,
                     timeout=_TIMEOUT,
                     stream=True,
+                    proxies=dict(_NO_PROXY) if is_loopback(urlsplit(url).netloc) else None,
                     allow_redirects=method in ("GET", "HEAD"),
                 )
             with response:
@@ -222,6 +229,9 @@ class Registry:
             raise RegistryFailed(f"no secure connection ({self._masked(why(error))})", where=where, do=do) from None
         except requests.RequestException as error:
             raise _Lost(self._masked(why(error)), where) from None
+
+    def _is_ours(self, url: str) -> bool:
+        return authority(url) == authority(self._repository)
 
     def _introduced(self, challenge: str) -> bool:
         """Whether there is now something to say for whom we are."""
@@ -233,7 +243,7 @@ class Registry:
         said = _SAID.findall(challenge[bearer.end() :])
         asked = {name.lower(): quoted or bare for name, quoted, bare in reversed(said)}  # another challenge may follow
         realm = asked.get("realm", "")
-        if urlsplit(realm).scheme not in ("http", "https") or not urlsplit(realm).netloc:
+        if not authority(realm)[0] or urlsplit(realm).scheme not in ("http", "https"):
             raise RegistryFailed("its challenge names no server of tokens", where=self._repository)
         self._refuse_plain(realm)
         wanted = {"scope": f"repository:{self.reference.name}:pull,push"}
