@@ -16,7 +16,7 @@ from makeweight_monitors.backtest.clustering import clustering
 from makeweight_monitors.backtest.recorded import Recorded
 from makeweight_monitors.backtest.replay import replay
 from makeweight_monitors.prometheus import throwaway
-from makeweight_monitors.prometheus.queries import Client, token
+from makeweight_monitors.prometheus.queries import Client
 
 _STEP = 60.0
 
@@ -50,7 +50,7 @@ def _recorded(options: argparse.Namespace, rules: list[rulefile.Loaded]) -> Reco
         end = time.time() if options.end is None else options.end
         if end <= options.start:
             raise UsageError("`--end` is not after `--start`")
-        client = Client(options.prometheus, token(options.bearer_file))
+        client = Client(options.prometheus, options.bearer_file)
         recorded = records.ask(client, rulefile.raw(rules), options.start, end, options.step or _STEP, options.lead)
     if recorded.end <= recorded.start:
         raise UsageError("there is nothing between --start and --end")

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from makeweight_base.errors import EnvironmentFailed, UsageError, reason
+
+if TYPE_CHECKING:
+    import requests
 
 _SECONDS = 60
 MOST_POINTS = 11_000
@@ -58,13 +62,22 @@ class Client:
     """One Prometheus, by its address; an answer is waited for so many seconds.
 
     Every method raises EnvironmentFailed where it cannot be reached or fails, and UsageError where it refuses the
-    question.
+    question, or the token cannot be read.
+
+    Args:
+        token: the file of the bearer token that it wants, which is read at each question: tokens run out, and whoever
+            made them exchanges them there. None: it wants none.
+
+    Raises:
+        UsageError: the token cannot be read.
     """
 
-    def __init__(self, url: str, bearer: str | None = None, seconds: float = _SECONDS) -> None:
+    def __init__(self, url: str, token: Path | None = None, seconds: float = _SECONDS) -> None:
         self.url = url.rstrip("/")
         self.seconds = seconds
-        self._headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        self._sign = None if token is None else partial(_signed, token)
+        if token is not None:
+            _read(token)  # what is wrong with it is told at the start
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
         """The instant vector (or scalar, as one sample without labels) that an expression has at a time."""
@@ -133,7 +146,7 @@ class Client:
         try:
             # a long expression does not fit into an address
             method = "POST" if "query" in asked else "GET"
-            answer = requests.request(method, where, data=asked, headers=self._headers, timeout=self.seconds)
+            answer = requests.request(method, where, data=asked, auth=self._sign, timeout=self.seconds)
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
             raise EnvironmentFailed(f"answered {answer.status_code} and no JSON", where=where, do=do) from error
@@ -146,10 +159,14 @@ class Client:
         return body["data"]
 
 
-def token(path: Path | None) -> str | None:
-    """What a Prometheus wants to be shown, from its file; None: nothing. UsageError: the file cannot be read."""
-    if path is None:
-        return None
+def _signed(token: Path, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """As `auth`, because a machine's .netrc would otherwise take the place of the token."""
+    request.headers["Authorization"] = f"Bearer {_read(token)}"
+    return request
+
+
+def _read(path: Path) -> str:
+    """UsageError: the token cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

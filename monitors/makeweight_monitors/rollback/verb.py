@@ -141,7 +141,7 @@ def _serve(options: argparse.Namespace) -> Exit:
 
 def _controller(options: argparse.Namespace) -> Controller:
     from makeweight.project import reading
-    from makeweight_monitors.prometheus.queries import Client, token
+    from makeweight_monitors.prometheus.queries import Client
     from makeweight_monitors.rollback import declared
     from makeweight_monitors.rollback.controller import Controller
     from makeweight_monitors.rollback.journal import Journal
@@ -150,7 +150,7 @@ def _controller(options: argparse.Namespace) -> Controller:
     project = reading.load(options.project)
     target, policy = declared.target(project), declared.policy(project)
     scope = dict(options.environment or [("environment", os.environ.get("MAKEWEIGHT_ENVIRONMENT", ""))])
-    client = Client(options.prometheus, token(options.prometheus_bearer_file), seconds=10)
+    client = Client(options.prometheus, options.prometheus_bearer_file, seconds=10)
     state = options.state or options.project / STATE
     journal = Journal(state)
     looking = Looking(client, project.name, scope)
