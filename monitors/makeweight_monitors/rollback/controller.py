@@ -133,9 +133,7 @@ class Controller:
         said = []
         for canary in there:
             case = self.journal.case(canary) or self._found(canary, placement)
-            self._advance(case, Ordered(Seen(now, _of(placement, canary)), who, reason))
-            after = self.journal.case(canary)
-            said.append(after.why if after is not None else "")
+            said.append(self._advance(case, Ordered(Seen(now, _of(placement, canary)), who, reason)))
         return "; ".join(said)
 
     def status(self) -> dict[str, Any]:
@@ -247,25 +245,25 @@ class Controller:
         self.journal.note(line, case=case)
         return case
 
-    def _advance(self, case: Case, first: Looked | Ordered) -> None:
-        """One event, and what it leads to, until nothing more is to be done now."""
+    def _advance(self, case: Case, first: Looked | Ordered) -> str:
+        """One event, and what it leads to, until nothing more is to be done now: what came of it, in a sentence."""
         event: Event = first
         while True:
             step = machine.step(case, event, self.policy)
             if self.dry and step.action != "nothing":
                 self._would(step, first.seen.placement)
-                return
+                return f"a dry run, nothing is done: {step.case.why}"
             self._note(case, step)
             case = step.case
             if step.action == "nothing":
-                return
+                return case.why
             try:
                 told = self._do(case, step.action, first.seen)
                 event, outcome = Did(self.clock(), told or ""), "done"
             except Moved as error:
                 self.actions[step.action, "moved"] += 1
                 _log.warning("%s: %s; looks again", case.canary, error)
-                return
+                return f"{case.why}; not done yet: {error.what}"
             except MakeweightError as error:
                 event, outcome = WentWrong(self.clock(), str(error)), "failed"
             except Exception as error:  # noqa: BLE001 - a target may be a stranger's

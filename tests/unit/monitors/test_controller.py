@@ -341,6 +341,15 @@ def test_a_dry_run_says_once_what_would_be_done(tmp_path: Path) -> None:
     one.end()
 
 
+def test_who_asks_a_dry_run_for_a_rollback_is_told_that_nothing_is_done(tmp_path: Path) -> None:
+    one = Controlled(tmp_path, dry=True)
+    one.tick()
+    said = "a dry run, nothing is done: rolls prod: digits r2 back from 5%: Ada asks for it (odd)"
+    assert one.controller.order("rollback", "Ada", "odd", ("n" * 16, 2000.0)) == said
+    assert one.share == 0.05
+    one.end()
+
+
 def test_a_target_that_knows_no_files_is_told_by_what_is_scraped(
     one: Controlled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
