@@ -61,7 +61,12 @@ def test_what_is_no_such_block_is_refused(tmp_path: Path, text: str, said: str) 
 
 @pytest.mark.parametrize(
     ("share", "inner"),
-    [(0.0, "* stable;"), (0.25, "25.00% canary;\n    * stable;"), (0.00001, "* stable;"), (1.0, "* canary;")],
+    [
+        (0.0, "* stable;"),
+        (0.25, "25.00% canary;\n    * stable;"),
+        (0.00001, "0.01% canary;\n    * stable;"),
+        (1.0, "* canary;"),
+    ],
     ids=["none", "a quarter", "less than nginx knows", "all"],
 )
 def test_only_what_is_between_the_braces_is_written(tmp_path: Path, share: float, inner: str) -> None:
@@ -69,7 +74,7 @@ def test_only_what_is_between_the_braces_is_written(tmp_path: Path, share: float
     one = target(tmp_path, f"{around}{BLOCK}{around}")
     written = one._with(one._text(), share)
     assert written == f"{around}split_clients $remote_addr $model {{\n    {inner}\n}}\n{around}"
-    assert target(tmp_path, written).get().share == pytest.approx(round(share, 4))
+    assert target(tmp_path, written).get().share == pytest.approx(share, abs=1e-4)
 
 
 def test_where_no_nginx_runs_nothing_is_changed(tmp_path: Path) -> None:

@@ -85,8 +85,14 @@ def haproxy(tmp_path: Path) -> Iterator[tuple[HaproxyTarget, Socket]]:
 
 @pytest.mark.parametrize(
     ("share", "weights", "first"),
-    [(0.0, (0, 256), "stable"), (0.25, (64, 192), "canary"), (1.0, (256, 0), "canary")],
-    ids=["none", "a quarter", "all"],
+    [
+        (0.0, (0, 256), "stable"),
+        (0.001, (1, 255), "stable"),
+        (0.25, (64, 192), "canary"),
+        (0.999, (255, 1), "canary"),
+        (1.0, (256, 0), "canary"),
+    ],
+    ids=["none", "next to none", "a quarter", "nearly all", "all"],
 )
 def test_haproxy_gives_a_share_in_whole_weights(
     haproxy: tuple[HaproxyTarget, Socket], share: float, weights: tuple[int, int], first: str
@@ -99,6 +105,33 @@ def test_haproxy_gives_a_share_in_whole_weights(
     assert socket.changes[0] == f"models/{first}"  # at no time has nobody any weight
     with pytest.raises(EnvironmentFailed, match=r"was to have 60.0% of the traffic, and has"):
         target.verify(0.6)
+
+
+def test_the_least_that_is_left_of_a_canary_is_no_rollback(haproxy: tuple[HaproxyTarget, Socket]) -> None:
+    target, socket = haproxy
+    socket.weights["models/canary"] = 1
+    with pytest.raises(EnvironmentFailed, match=r"was to have 0.0% of the traffic, and has 0.4%"):
+        target.verify(0.0)
+    socket.weights["models/canary"] = 0
+    target.verify(0.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("[::1]:9999", "::1"), ("::1:9999", "::1"), ("lb.test:9999", "lb.test")], ids=str
+)
+def test_haproxy_is_reached_by_either_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, host: str
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def connect(there: tuple[str, int], _: float) -> None:
+        asked.append(there)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    with pytest.raises(EnvironmentFailed, match="socket does not answer: Connection refused"):
+        HaproxyTarget(HaproxyOptions(socket=address, backend="models"), tmp_path).get()
+    assert asked == [(host, 9999)]
 
 
 def test_haproxy_changes_nothing_that_is_not_as_it_was_seen(haproxy: tuple[HaproxyTarget, Socket]) -> None:

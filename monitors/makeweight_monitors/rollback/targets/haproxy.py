@@ -16,7 +16,7 @@ from pydantic import Field
 from makeweight_base.errors import EnvironmentFailed, reason
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree, parts
 
 WHOLE = 256
 """The largest weight there is."""
@@ -51,7 +51,7 @@ class HaproxyTarget:
         stands = self.get()
         if stands.mark != seen.mark:
             raise Moved(f"the weights are {stands.mark} by now, and were {seen.mark}", where=self.address)
-        canary = round(share * WHOLE)
+        canary = parts(share, WHOLE)
         # first the one that is to have more: at no time has nobody any weight
         order = [(self.stable, WHOLE - canary), (self.canary, canary)]
         for server, weight in order if share <= stands.share else reversed(order):
@@ -73,13 +73,8 @@ class HaproxyTarget:
         return int(found[1])
 
     def _ask(self, command: str) -> str:
-        host, colon, port = self.address.rpartition(":")
-        tcp = bool(colon) and port.isdecimal()
-        family = socket.AF_INET if tcp else socket.AF_UNIX
         try:
-            with socket.socket(family, socket.SOCK_STREAM) as connection:
-                connection.settimeout(_SECONDS)
-                connection.connect((host, int(port)) if tcp else self.address)
+            with self._connected() as connection:
                 connection.sendall(command.encode() + b"\n")
                 chunks = []
                 while chunk := connection.recv(4096):
@@ -87,3 +82,17 @@ class HaproxyTarget:
         except OSError as error:
             raise EnvironmentFailed(f"HAProxy's socket does not answer: {reason(error)}", where=self.address) from error
         return b"".join(chunks).decode(errors="replace").strip()
+
+    def _connected(self) -> socket.socket:
+        host, colon, port = self.address.rpartition(":")
+        if colon and port.isdecimal():
+            # an address of IPv6 stands in brackets; HAProxy itself writes it without
+            return socket.create_connection((host.removeprefix("[").removesuffix("]"), int(port)), _SECONDS)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(_SECONDS)
+        try:
+            connection.connect(self.address)
+        except OSError:
+            connection.close()
+            raise
+        return connection

@@ -16,7 +16,7 @@ from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.kubernetes import Kind, settled
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, ClusterTarget
-from makeweight_monitors.rollback.targets.target import TargetOptions, agree
+from makeweight_monitors.rollback.targets.target import TargetOptions, agree, parts
 
 _KNATIVE = ("Knative", "Serverless")
 """What KServe calls the deployment mode that has revisions, by its version."""
@@ -78,7 +78,7 @@ class KserveTarget(ClusterTarget):
         return Placement(has / 100, told.sha256, told.attempt, mark, told.revision, told.model)
 
     def _towards(self, service: dict[str, Any], share: float) -> dict[str, Any] | None:
-        percent = round(share * 100)
+        percent = parts(share, 100)
         if self._placement(service).stable or service["spec"]["predictor"].get("canaryTrafficPercent") == percent:
             return None
         if percent < 100 and not _component(service).get("latestRolledoutRevision"):

@@ -34,7 +34,7 @@ from makeweight_base import atomic
 from makeweight_base.errors import EnvironmentFailed, reason
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.seen import Placement
-from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree
+from makeweight_monitors.rollback.targets.target import Moved, TargetOptions, agree, parts
 
 _NAME = r"^[A-Za-z0-9_.:-]+$"
 _SECONDS = 30.0
@@ -174,7 +174,7 @@ class NginxTarget:
 
     def _with(self, text: str, share: float) -> str:
         block = self._block(text)
-        part = round(share * 10_000)  # nginx knows two decimals, and refuses 0 %
+        part = parts(share, 10_000)  # nginx knows two decimals, and refuses 0 %
         entries = [f"{part / 100:.2f}% {self.canary};"] if 0 < part < 10_000 else []
         entries.append(f"* {self.canary if part >= 10_000 else self.stable};")
         inner = "".join(f"\n    {entry}" for entry in entries) + "\n"

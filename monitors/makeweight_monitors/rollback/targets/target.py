@@ -84,7 +84,14 @@ class Rehearsing(Protocol):
         """As `set`, with its errors, and nothing is changed."""
 
 
+def parts(share: float, whole: int) -> int:
+    """A share in whole parts, such as hundredths: none of them, or all, only where that is meant."""
+    return round(share * whole) if share in (0, 1) else min(max(round(share * whole), 1), whole - 1)
+
+
 def agree(has: float, wanted: float, where: str) -> None:
-    """`verify` of a target that tells shares; EnvironmentFailed: they are not the same."""
-    if abs(has - wanted) > ROUNDED:
+    """`verify` of a target that tells shares; EnvironmentFailed: they are not the same. None is none: a canary that is
+    rolled back has no rest that is too small to count.
+    """
+    if abs(has - wanted) > ROUNDED or (has > 0 and wanted <= 0):
         raise EnvironmentFailed(f"the canary was to have {wanted:.1%} of the traffic, and has {has:.1%}", where=where)
