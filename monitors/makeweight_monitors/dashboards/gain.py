@@ -14,6 +14,7 @@ from makeweight_monitors.rules import names
 from makeweight_monitors.rules.limits import limits
 from makeweight_monitors.rules.terms import Terms
 
+LATENCY = "Latency"
 RATIO = "Latency against stable's"
 TRAFFIC = "Requests"
 _DASHES = {0.5: lambda look: look, 0.9: Look.dashed, 0.99: Look.dotted}
@@ -27,7 +28,7 @@ def panels(terms: Terms) -> Iterator[Panel]:
         ratios.append(Query(of_revision(names.LATENCY_RATIO[quantile]), f"{named} {{{{revision}}}}", dash(CANARY)))
     ratios.append(Query(of_revision(names.LATENCY_MEAN_RATIO), "mean (exact) {{revision}}"))
     yield lines(
-        "Latency",
+        LATENCY,
         "From request to answer as the server saw it: p50 solid, p90 dashed, p99 dotted. A percentile of a histogram "
         "is exact to the width of a bucket.",
         "s",

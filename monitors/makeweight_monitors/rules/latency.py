@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import LATENCY
 from makeweight_monitors.rules import names
+from makeweight_monitors.rules.burn import bucket
 from makeweight_monitors.rules.promql import CANARY, STABLE, beside, number, ratio
-from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison, Group, Recording, Rule
+from makeweight_monitors.rules.rule import EVIDENCE, Alert, Comparison, Group, Level, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import SPEED
 
@@ -39,4 +40,14 @@ def _rules(terms: Terms) -> Iterator[Rule]:
             description=f"Its p{limit.quantile * 100:g} is {{{{ $value | humanize }}}} times stable's, and "
             f"{limit.most_ratio:g} is allowed. A percentile of a histogram is exact to the width of a bucket only, and "
             "the server's own share of the time is in both.",
+        )
+    if any(limit.most_ratio is not None or bucket(limit) is not None for limit in terms.latency):
+        yield Alert(
+            names.LATENCY_UNWATCHED,
+            f"{terms.of(names.TRAFFIC)} > 0\nunless on (model, revision, variant) {terms.of(names.LATENCY[0.5])}",
+            Level("alarm", "ticket"),
+            hold="30m",
+            summary="{{ $labels.model }} ({{ $labels.variant }}) answers, and nothing tells how fast",
+            description="Its predictions are counted, and no bucket of their latency is: the budget's limits on it are "
+            "not watched. That is no sign of health.",
         )

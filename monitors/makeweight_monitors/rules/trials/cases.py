@@ -188,13 +188,17 @@ def _evidence(terms: Terms) -> Iterator[Trial]:
     yield Trial("the canary is no longer sure of itself", unsure, fires)
     one_class = _turned(rows, metrics.PREDICTED_CLASS, 600, {}, {"class": CLASSES[0]})
     yield Trial("the canary predicts one class alone", one_class, {names.PREDICTIONS_DIFFER})
-    slow = [
-        row for row in rows if not (row.name.startswith(metrics.LATENCY.series) and row.labels["variant"] == "canary")
-    ]
+    slow = _untimed(rows)
     for index in range(2):
         one = next(row for row in rows if row.labels.get("boot") == f"c{index}" and "variant" in row.labels)
         slow += latency(terms, one.labels, len(metrics.LATENCY_BUCKETS))
     yield Trial("the canary is slow", slow, {names.LATENCY_BURN, names.LATENCY_ABOVE_STABLE})
+
+
+def _untimed(rows: list[Row]) -> list[Row]:
+    """Of the canary no latency is told."""
+    timed = (row.name.startswith(metrics.LATENCY.series) and row.labels["variant"] == "canary" for row in rows)
+    return [row for row, told in zip(rows, timed, strict=True) if not told]
 
 
 def _inputs(terms: Terms) -> Case:
@@ -241,6 +245,8 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
         if row.fits(metrics.PAIRED, {}) or row.fits(metrics.UP, {})
     ]
     yield Trial("a counter turns into NaN", poisoned, {names.COUNTER_POISONED})
+    limits = {names.LATENCY_UNWATCHED, names.LATENCY_BURN, names.LATENCY_ABOVE_STABLE}
+    yield Trial("nothing tells how fast the canary answers", _untimed(rows), {names.LATENCY_UNWATCHED}, limits)
     lasting = healthy(terms)
     silent = spoiled(spoiled(lasting, metrics.PAIRED, {}), metrics.SPLIT, {})
     watched = {names.CANARY_UNWATCHED, names.SLICE_UNWATCHED}
