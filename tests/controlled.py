@@ -48,6 +48,8 @@ class Told(Client):
     """Seconds since the tests were evaluated; the watchdog's group is on time."""
     failing: str = ""
     """Why the test cannot be evaluated; empty: it can."""
+    beat: float = 15.0
+    """Seconds between two evaluations of the watchdog."""
     url: str = "http://prometheus:9090"
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
@@ -64,7 +66,12 @@ class Told(Client):
     def alerting(self) -> list[Group]:
         query = 'makeweight:evalue{model="digits"} > 5000'
         failing = ((query, self.failing),) if self.failing else ()
-        return [Group("makeweight-rollback", 15.0, self.time - self.late, (query,), tuple(self.firing), failing)]
+        told = {"alertname": names.WATCHDOG, "model": "digits", "kind": "evidence"}
+        watchdog = {"labels": told, "state": "firing", "value": "1", "activeAt": "2030-01-01T00:00:00.1Z"}
+        return [
+            Group("makeweight-watchdog", self.beat, self.time, ("vector(1)",), (watchdog,)),
+            Group("makeweight-rollback", 15.0, self.time - self.late, (query,), tuple(self.firing), failing),
+        ]
 
     def asks(self, **labels: str) -> None:
         """An alert fires."""

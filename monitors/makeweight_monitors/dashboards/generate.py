@@ -33,7 +33,7 @@ _SHOWN = {
         names.ACCURACY_BELOW_STABLE: canary.DROP,
         names.DISAGREEMENT_HIGH_ALERT: canary.DISAGREEMENT,
         names.LATENCY_ABOVE_STABLE: gain.RATIO,
-        names.LATENCY_UNWATCHED: gain.LATENCY,
+        names.LATENCY_UNSEEN: gain.LATENCY,
         names.NO_TRAFFIC: gain.TRAFFIC,
         names.CANARY_UNWATCHED: canary.PAIRS_SEEN,
         names.SHARE_OFF: canary.SHARE,

@@ -20,7 +20,7 @@ STALE = 60.0
 """Rules that were last evaluated so many seconds ago say nothing of now."""
 _UNSEEN = "5m"
 """No process of an environment was scraped for so long: as `MakeweightNothingObserved` has it for all of them."""
-_MISSED = 4
+MISSED = 4
 """So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
 
@@ -99,10 +99,10 @@ class Looking:
         if "age" not in found:
             said = f"{names.WATCHDOG} does not fire: the rules are not evaluated"
             return replace(seen, blind=said, blindness="rules")
-        if found["age"] > self.stale:
+        groups = self.client.alerting()
+        if found["age"] > max(self.stale, MISSED * self._beat(groups)):
             said = f"the rules were last evaluated {found['age']:.0f} s ago"
             return replace(seen, blind=said, blindness="rules")
-        groups = self.client.alerting()
         alerts = (given for group in groups for given in group.alerts)
         alerting = tuple(one for given in alerts if (one := self._alerting(given)) is not None)
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
@@ -130,6 +130,17 @@ class Looking:
             answered=Answered(found["scraped"], found["count"]) if answers else None,
         )
 
+    def _beat(self, groups: Iterable[Group]) -> float:
+        """Seconds between two evaluations of the watchdog; 0: none is told."""
+        own = (names.WATCHDOG, self.model)
+        told = (
+            group.interval
+            for group in groups
+            for alert in group.alerts
+            if (alert["labels"]["alertname"], alert["labels"].get("model")) == own
+        )
+        return max(told, default=0.0)
+
     def _late(self, groups: Iterable[Group], now: float) -> str | None:
         """Whether any group of this model is behind, or a test of it fails: each is evaluated by itself, and the
         watchdog's may be on time.
@@ -139,7 +150,7 @@ class Looking:
                 if self._of[0] in query:
                     return f"a test of {group.name} cannot be evaluated: {said[:300]}"
             age = now - group.evaluated
-            if age > max(self.stale, _MISSED * group.interval) and any(self._of[0] in one for one in group.queries):
+            if age > max(self.stale, MISSED * group.interval) and any(self._of[0] in one for one in group.queries):
                 if group.evaluated <= 0:
                     return f"the rules of {group.name} have not been evaluated yet"
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"

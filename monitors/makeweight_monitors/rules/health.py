@@ -17,6 +17,8 @@ MOST_REJECTED = 0.01
 
 
 def groups(terms: Terms) -> Iterator[Group]:
+    # as often as the tests: by its age it is told whether they are evaluated
+    yield Group("makeweight-watchdog", (_watchdog(terms),), f"{terms.interval}s")
     rules = (*_recordings(terms), *_sources(terms), *_arms(terms), *_evidence(terms), *_labels(terms))
     yield Group("makeweight-health", rules, terms.every_step)
 
@@ -50,9 +52,8 @@ def _recordings(terms: Terms) -> Iterator[Recording]:
     yield Recording(names.UNMATCHED, ratio(strangers, came))
 
 
-def _sources(terms: Terms) -> Iterator[Alert]:
-    """Whether figures come at all, and can be counted with."""
-    yield Alert(
+def _watchdog(terms: Terms) -> Alert:
+    return Alert(
         names.WATCHDOG,
         "vector(1)",
         Level("evidence", "none"),
@@ -60,6 +61,10 @@ def _sources(terms: Terms) -> Iterator[Alert]:
         summary=f"The rules of {literal(terms.model)} are being evaluated",
         description="Always firing. Send it to whatever notices when it stops: from then on nothing here is watched.",
     )
+
+
+def _sources(terms: Terms) -> Iterator[Alert]:
+    """Whether figures come at all, and can be counted with."""
     yield Alert(
         names.NOTHING_OBSERVED,
         f"absent({terms.of(metrics.PREDICTIONS.series)})",

@@ -43,7 +43,7 @@ def _rules(terms: Terms) -> Iterator[Rule]:
         )
     if any(limit.most_ratio is not None or bucket(limit) is not None for limit in terms.latency):
         yield Alert(
-            names.LATENCY_UNWATCHED,
+            names.LATENCY_UNSEEN,
             f"{terms.of(names.TRAFFIC)} > 0\nunless on (model, revision, variant) {terms.of(names.LATENCY[0.5])}",
             Level("alarm", "ticket"),
             hold="30m",

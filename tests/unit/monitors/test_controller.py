@@ -134,6 +134,23 @@ def test_no_answer_of_prometheus_is_no_health(one: Controlled) -> None:
     assert (one.share, one.controller.health.blind) == (0.0, "")
 
 
+@pytest.mark.parametrize(
+    ("beat", "age", "blind"),
+    [
+        (15.0, 60.0, ""),
+        (60.0, 61.0, ""),
+        (60.0, 241.0, "the rules were last evaluated 241 s ago"),
+    ],
+    ids=["on time", "seldom, and on time", "seldom, and late"],
+)
+def test_how_old_the_watchdog_may_be_goes_by_how_often_it_is_evaluated(
+    one: Controlled, beat: float, age: float, blind: str
+) -> None:
+    one.prometheus.beat, one.prometheus.answers = beat, {names.WATCHDOG: age}
+    one.tick()
+    assert one.controller.health.blind == blind
+
+
 def test_tests_that_are_evaluated_late_are_silence_unless_one_asks_for_a_rollback(one: Controlled) -> None:
     one.prometheus.answers = {names.DROP_HIGH: 0.002}
     one.prometheus.late = 61.0

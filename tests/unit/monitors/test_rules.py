@@ -18,6 +18,7 @@ import rules_project
 from makeweight.project import reading
 from makeweight_monitors import durations, eprocess, reference
 from makeweight_monitors.metrics import CATALOGUE, CONTROLLER_CATALOGUE, EXPORTER_CATALOGUE, LATENCY, SERVING_CATALOGUE
+from makeweight_monitors.rollback import looking
 from makeweight_monitors.rules import declared, generate, names, processes, promql, text, totals, windows, yamltext
 from makeweight_monitors.rules.dependencies import chooses_by_pattern, reached, words
 from makeweight_monitors.rules.rule import Alert, Recording
@@ -280,6 +281,14 @@ def test_without_a_tolerated_drop_nothing_is_rolled_back_and_that_is_said() -> N
     assert not [rule for rule in loaded(terms) if rule.get("labels", {}).get("kind") == "rollback"]
     assert {rule.get("alert") for rule in loaded(terms)} >= {names.WATCHDOG, names.NOTHING_OBSERVED}
     assert "Nothing here asks for a rollback" in rendered(terms)
+
+
+@pytest.mark.parametrize("interval", [1, 15])
+def test_the_watchdog_is_evaluated_several_times_within_what_makes_it_old(interval: int) -> None:
+    groups = generate.groups(Terms("m", interval=interval))
+    (beat,) = (group.interval for group in groups if names.WATCHDOG in {one.name for one in generate.alerts((group,))})
+    assert beat is not None
+    assert looking.MISSED * durations.seconds(beat) <= looking.STALE
 
 
 def test_limits_for_one_device_wait_to_be_asked_for() -> None:
