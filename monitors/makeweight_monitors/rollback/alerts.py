@@ -38,7 +38,9 @@ class Declared:
 
     model: str
     scope: Mapping[str, str]
-    """The labels that tell environments apart, as alerts of this one bear them; empty: such alerts bear none."""
+    """The labels that tell environments apart, as alerts of this one bear them; empty: such alerts bear none but what
+    their Prometheus itself adds as it sends them (`external_labels`).
+    """
 
     def refused(self, alert: Sent) -> str:
         """Why an alert is no reason to look; empty: it is one."""
@@ -46,7 +48,7 @@ class Declared:
             return "asks for no rollback"
         if alert.labels.get("model") != self.model:
             return "of a model that is not declared here"
-        if any(alert.labels.get(label, "") != value for label, value in self.scope.items()):
+        if any(value and alert.labels.get(label, "") != value for label, value in self.scope.items()):
             return "of another environment"
         if not alert.labels.get("sha256"):
             return "names no file (`sha256`): give the observer its manifest"

@@ -19,6 +19,7 @@ from controlled import LABELS
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import metrics
 from makeweight_monitors.rollback import audit, signing
+from makeweight_monitors.rollback.alerts import Declared, Sent
 from makeweight_monitors.rollback.audit import Head
 from makeweight_monitors.rollback.running import MOST_BODY
 
@@ -71,6 +72,13 @@ def test_what_is_no_reason_to_look(one: Served, why: str, alert: dict[str, Any])
         assert (one.prometheus_sends(alert).status, one.prometheus_sends(alert).json()["ignored"]) == (200, {why: 1})
     assert one.running.looks["seen"] == 0
     assert one.alertmanager_sends(alert, ALERT).json() == {"looked": True, "ignored": {why: 1}}
+
+
+@pytest.mark.parametrize(("scope", "why"), [("", ""), ("staging", "of another environment")], ids=["untold", "told"])
+def test_what_prometheus_adds_as_it_sends_an_alert_is_no_other_environment(scope: str, why: str) -> None:
+    """`external_labels: {environment: prod}`, which the alerts that it is asked for do not bear."""
+    declared = Declared("digits", {"environment": scope})
+    assert declared.refused(Sent(LABELS | {"environment": "prod"})) == why
 
 
 def test_an_alert_of_a_file_that_never_was_on_trial_does_nothing_and_is_told(one: Served) -> None:
