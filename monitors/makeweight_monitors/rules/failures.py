@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import FAILED, PREDICTIONS, REPEATS
 from makeweight_monitors.rules import names, samples, totals
-from makeweight_monitors.rules.promql import CANARY, STABLE, carried, exact, inner, part
+from makeweight_monitors.rules.promql import CANARY, MEMORY, STABLE, carried, exact, inner, part
 from makeweight_monitors.rules.rollback import ask
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
@@ -40,7 +40,7 @@ def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
         yield Recording(name, f"{every}\n- ({repeated}\nor {serving} * 0)")
     still = f"and on (model, revision) {terms.of(names.SERVING)}"
     # what was counted at a share of before is shown on and on. Two looks: the second has a scrape of both arms
-    idle = f"(({canary} > 0) <= {canary} offset {2 * terms.interval}s)"
+    idle = f"(({canary} > 0) <= last_over_time({canary}[{MEMORY}] offset {2 * terms.interval}s))"
     for name, did, metrics, of in (
         (found.stable_wrong, names.STABLE_DID["failed"], (FAILED,), (_FAILED,)),
         (found.stable, names.STABLE_DID["asked"], (FAILED, PREDICTIONS), ()),

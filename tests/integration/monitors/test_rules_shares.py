@@ -28,10 +28,10 @@ def both(labels: dict[str, str], answered: str, failed: str) -> list[dict[str, s
     ]
 
 
-def up() -> list[dict[str, str]]:
+def up(values: str = f"1x{MINUTES}") -> list[dict[str, str]]:
     name = "makeweight_observer_start_time_seconds"
     return [
-        {"series": f'{name}{{model="m", revision="r", boot="b", variant="{arm}"}}', "values": f"1x{MINUTES}"}
+        {"series": f'{name}{{model="m", revision="r", boot="b", variant="{arm}"}}', "values": values}
         for arm in ("canary", "stable")
     ]
 
@@ -49,7 +49,8 @@ def fires(minute: int, value: int) -> dict[str, Any]:
 STABLE_SINCE, WRONG = names.FAILURES.stable, names.FAILURES.stable_wrong
 TESTS = {
     "what befell both at 5 % is not held against the canary once stable is well at 25 %": (
-        both(SMALL, "0+14x10 140x50", "0+6x10 60x50")
+        up()
+        + both(SMALL, "0+14x10 140x50", "0+6x10 60x50")
         + both(LARGE, "_x10 0+100x50", "_x10 0x50")
         + both(STABLE, "0+266x10 3040+380x49", "0+114x10 1140x50"),
         [
@@ -60,19 +61,32 @@ TESTS = {
         ],
     ),
     "one that fails at 25 % is found": (
-        both(SMALL, "0+20x10 200x50", "0x60")
+        up()
+        + both(SMALL, "0+20x10 200x50", "0x60")
         + both(LARGE, "_x10 0+80x50", "_x10 0+20x50")
         + both(STABLE, "0+380x60", "0x60"),
         [fires(9, 0), fires(16, 1)],
     ),
     "what stable did before the canary's first answer is nothing to compare it with": (
-        both(SMALL, "0x30 14+14x9 140x20", "0x30 6+6x9 60x20")
+        up()
+        + both(SMALL, "0x30 14+14x9 140x20", "0x30 6+6x9 60x20")
         + both(STABLE, "0+380x30 11666+266x29", "0x30 114+114x29"),
         [
             counted(30, STABLE_SINCE, _05=0),
             counted(40, STABLE_SINCE, _05=10 * 380),
             counted(40, WRONG, _05=10 * 114),
             *(fires(minute, 0) for minute in (33, 40, 50)),
+        ],
+    ),
+    "the same where nothing is scraped for twelve minutes": (
+        up("1x20 _x12 1x27")
+        + both(SMALL, "0+14x10 140x9 _x12 140x27", "0+6x10 60x9 _x12 60x27")
+        + both(LARGE, "_x10 0+100x10 _x12 2300+100x27", "_x10 0x10 _x12 0x27")
+        + both(STABLE, "0+266x10 3040+380x9 _x12 11400+380x27", "0+114x10 1140x9 _x12 1140x27"),
+        [
+            counted(55, STABLE_SINCE, _05=10 * 380, _25=45 * 380),
+            counted(55, WRONG, _05=10 * 114, _25=0),
+            *(fires(minute, 0) for minute in (34, 40, 55)),
         ],
     ),
 }
@@ -82,7 +96,7 @@ def test_stable_counts_at_a_share_from_the_canary_s_first_answer_there_to_its_la
     groups = rules_project.narrowed(generate.groups(TERMS), {names.FAILURES_ABOVE_STABLE})
     (tmp_path / "rules.yaml").write_text(text.render(groups, [], TERMS.runbooks))
     tests = [
-        {"name": name, "interval": "1m", "input_series": up() + rows, "promql_expr_test": checks}
+        {"name": name, "interval": "1m", "input_series": rows, "promql_expr_test": checks}
         for name, (rows, checks) in TESTS.items()
     ]
     order = [group.name for group in groups]
