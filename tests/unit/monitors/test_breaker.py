@@ -64,8 +64,8 @@ def after_a_step(*, failing: float, stable_failing: float, told: bool = True) ->
     if told:
         breaker.step()
     for _ in range(10):
-        for arm, share in (("stable", stable_failing), ("canary", failing)):
-            failed = round(100 * share)
+        for arm, worse in (("stable", stable_failing), ("canary", failing)):
+            failed = round(100 * worse)
             breaker.outcome(arm, 100 - failed, failed)
     return breaker
 

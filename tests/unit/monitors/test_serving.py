@@ -216,7 +216,7 @@ def test_a_canary_that_raises_is_cut_off_within_50_requests_and_told(case: Case)
 
 def test_the_breaker_is_told_of_each_step_and_of_nothing_else(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     stepped: list[Breaker] = []
-    monkeypatch.setattr(Breaker, "step", stepped.append)
+    monkeypatch.setattr(Breaker, "step", lambda breaker: stepped.append(breaker))
     case.point(lambda now: now.on_trial(case.canary))
     case.point(lambda now: now)
     assert stepped == []

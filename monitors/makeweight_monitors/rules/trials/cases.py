@@ -246,7 +246,7 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     ]
     yield Trial("a counter turns into NaN", poisoned, {names.COUNTER_POISONED})
     limits = {names.LATENCY_UNSEEN, names.LATENCY_BURN, names.LATENCY_ABOVE_STABLE}
-    yield Trial("nothing tells how fast the canary answers", _untimed(rows), {names.LATENCY_UNSEEN}, limits)
+    yield Trial("nothing tells how fast the canary answers", _untimed(rows), {names.LATENCY_UNSEEN}, limits, LONG)
     lasting = healthy(terms)
     silent = spoiled(spoiled(lasting, metrics.PAIRED, {}), metrics.SPLIT, {})
     watched = {names.CANARY_UNWATCHED, names.SLICE_UNWATCHED}
