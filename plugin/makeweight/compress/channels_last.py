@@ -23,9 +23,9 @@ _SOME = 8
 _NEAR = 1e-3
 
 
-def arranged(data: Examples, module: Any, size: int, loss: Callable[[Batch], Any]) -> Examples:
-    """Examples to train on, channels last where the module's loss is the same then; else as they are. On a GPU as they
-    are, too: there it pays in half precision alone.
+def suit(data: Examples, module: Any, size: int, loss: Callable[[Batch], Any]) -> bool:
+    """Whether examples to train on may lie so: the module's loss is the same then. Not on a GPU: there it pays in half
+    precision alone.
 
     Args:
         module: in train mode, whose buffers and random numbers the trial leaves as they were.
@@ -33,14 +33,14 @@ def arranged(data: Examples, module: Any, size: int, loss: Callable[[Batch], Any
         loss: of a batch, by this module.
     """
     if data.on != accelerator.CPU or not any(map(_has_channels, data.ports)):
-        return data
+        return False
     turned = replace(data, channels_last=True)
     some = min(size, _SOME)
     try:
         plain, other = (_tried(module, loss, each, some) for each in (data, turned))
     except Exception:  # noqa: BLE001 - of a module that counts on how its tensors lie; other faults training tells
-        return data
-    return turned if abs(plain - other) <= _NEAR * max(1.0, abs(plain)) else data
+        return False
+    return abs(plain - other) <= _NEAR * max(1.0, abs(plain))
 
 
 def _has_channels(port: Port) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from makeweight.compress import accelerator, channels_last, memory, technique
@@ -99,14 +99,16 @@ def train(
     def lost(batch: Batch) -> Any:
         return loss(_forward(module, batch.inputs, given.output, label), batch)
 
-    # asked of the weights that it begins with: one that is taken up again goes on in the same way, to the byte
-    data = channels_last.arranged(data, module.train(), options.batch, lost)
     module.eval()
     if checkpoint.restore(parts):
         given.progress.say(f"{label}: taken up again after epoch {reached.epochs} of {options.epochs}")
         show(reached.figures)
         checkpoint.tell(reached.figures)
     ahead = range(reached.epochs + 1, options.epochs + 1) if reached.ended is None else ()
+    if ahead:
+        if reached.channels_last is None:
+            reached.channels_last = channels_last.suit(data, module.train(), options.batch, lost)
+        data = replace(data, channels_last=reached.channels_last)
     for epoch in given.progress.over(ahead, label, len(ahead)):
         module.train()
         total = seen = 0.0
@@ -170,6 +172,9 @@ class _Reached:
         self.best: _Best | None = None
         self.ended: str | None = None
         """See `Trained.ended`."""
+        self.channels_last: bool | None = None
+        """How its pictures lie, as tried with the weights that it began with, so that one that is taken up again goes
+        on in the same way, to the byte; None: not tried."""
 
     @property
     def epochs(self) -> int:
@@ -188,12 +193,13 @@ class _Reached:
 
     def state_dict(self) -> dict[str, Any]:
         best = None if self.best is None else {**vars(self.best), "quality": vars(self.best.quality)}
-        return {"figures": self.figures, "best": best, "ended": self.ended}
+        return {"figures": self.figures, "best": best, "ended": self.ended, "channels_last": self.channels_last}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         best = state["best"]
         self.best = None if best is None else _Best(**{**best, "quality": Quality(**best["quality"])})
         self.figures, self.ended = state["figures"], state["ended"]
+        self.channels_last = state.get("channels_last")  # not in what older versions kept
 
 
 def _changing(
