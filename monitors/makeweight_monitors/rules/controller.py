@@ -6,29 +6,62 @@ from collections.abc import Iterator
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rules import names
-from makeweight_monitors.rules.promql import MEMORY
-from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group
+from makeweight_monitors.rules.promql import CANARY, MEMORY, block, carried, equals
+from makeweight_monitors.rules.rule import ALARM, EVIDENCE, Alert, Comparison, Group, Recording
 from makeweight_monitors.rules.terms import Terms
+from makeweight_monitors.rules.totals import SERVED
 
 LATEST = 60
 """Seconds after which a controller that has not looked is gone; it looks every five."""
+_TRIAL = "environment, attempt, sha256"
+"""By these the controller tells canaries apart. The environment is what both it and the servers were told: what
+Prometheus adds to its targets, such as a namespace, may differ."""
 
 
 def groups(terms: Terms) -> Iterator[Group]:
     """Nothing where no target is declared: then there is no controller to be missed."""
     if terms.controlled:
-        yield Group("makeweight-controller", tuple(_alerts(terms)))
+        yield Group("makeweight-controller", (_over(terms), *_alerts(terms)))
+
+
+def _over(terms: Terms) -> Recording:
+    """The trials that had ended when a controller was last heard, for as long as their canary is there."""
+    ended = terms.of(metrics.CONTROLLER_STAGE.series, 'stage=~"rolled_back|promoted"')
+    there = _canaries(f"last_over_time({terms.of(metrics.UP.series, CANARY)}[{SERVED}])")
+    kept = carried(ended, terms.of(names.TRIAL_OVER))
+    return Recording(names.TRIAL_OVER, f"({kept})\nand on ({_TRIAL}) {there}")
+
+
+def _canaries(up: str) -> str:
+    """Of processes, with the first attempt as the controller has it: without a number."""
+    return f'label_replace({up}, "attempt", "", "attempt", "0")'
 
 
 def _alerts(terms: Terms) -> Iterator[Alert]:
-    looked = f"{terms.of(metrics.CONTROLLER_LAST_LOOK.series)}[{MEMORY}]"
+    last = metrics.CONTROLLER_LAST_LOOK.series
+    canaries = _canaries(terms.of(metrics.UP.series, CANARY))
+    on_trial = f"({canaries} unless on ({_TRIAL}) {terms.of(names.TRIAL_OVER)})"
+
+    def looks(*matchers: str) -> str:
+        return f"(time() - last_over_time({terms.of(last, *matchers)}[2m]) <= {LATEST})"
+
     yield Alert(
         names.CONTROLLER_GONE,
-        # of one that ended no series is left, which does not show beside another environment's
-        f"time() - max by (model) (last_over_time({looked})) > {LATEST}\nor\nabsent_over_time({looked})",
+        # one that ended and has nothing left to watch was taken down; one that was told no environment is for all of
+        # them, but where Prometheus tells it apart, as by namespaces, it does not hide that another's has ended
+        block(f"""
+            max by (model) (
+              {on_trial}
+              unless on (environment) {looks()}
+              unless on () {looks(equals("environment", ""))}
+            )
+            or
+            time() - max by (model) (last_over_time({terms.of(last)}[{MEMORY}])) > {LATEST}
+            and on (model) {on_trial}
+            """),
         ALARM,
         hold="1m",
-        summary="{{ $labels.model }}: no controller looks",
+        summary="{{ $labels.model }}: no controller looks at its canary",
         description="It is not scraped, has ended, or hangs. A bad canary keeps its traffic, but for what the breakers "
         "in the servers take from it.",
     )

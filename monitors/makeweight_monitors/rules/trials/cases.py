@@ -99,6 +99,10 @@ def _good(terms: Terms, existing: frozenset[str]) -> Iterator[Case]:
     about = existing & {*_ASKING, names.REPLICA_DOWN, names.CANARY_GONE, names.STABLE_UNSEEN, names.SHARE_OFF}
     silent = tuple(Check(minute, about, frozenset()) for minute in (28, LENGTH - 4))
     yield Case("a replica restarts: its counters begin at nought", tuple(restarted), silent)
+    if names.CONTROLLER_GONE in existing:
+        # for longer than Prometheus reads back
+        checks = tuple(Check(minute, frozenset({names.CONTROLLER_GONE}), frozenset()) for minute in (20, LONG - 4))
+        yield Case("a trial is over, and its controller taken down", tuple(_taken_down(rows)), checks)
     if names.ACCURACY_DROP_PAIRED in existing and terms.drop is not None:
         yield _over_two_boots(terms, rows)
 
@@ -225,8 +229,7 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
         {names.NOTHING_OBSERVED, *(one.alert for one in burn.objectives(terms))},
     )
     scraped = [row for row in rows if row.name == "up"]
-    nobody = {names.NOTHING_OBSERVED, names.CONTROLLER_GONE, names.WATCHDOG}
-    yield Trial("no process at all", scraped, nobody, existing)
+    yield Trial("no process at all", scraped, {names.NOTHING_OBSERVED, names.WATCHDOG}, existing)
     gone = [
         (replace(row, values=f"1x{half} 0x{half}") if row.name == "up" else row.until(half)) if row.is_of("c1") else row
         for row in rows
@@ -285,10 +288,9 @@ def _controller(terms: Terms) -> Iterator[Trial]:
     yield Trial("there is no controller", gone, {names.CONTROLLER_GONE}, about)
     hangs = _set(rows, metrics.CONTROLLER_LAST_LOOK, {}, f"0+60x{LENGTH // 2} {30 * LENGTH}+0x{LENGTH}")
     yield Trial("the controller hangs", hangs, {names.CONTROLLER_GONE}, about)
-    looks = [row for row in rows if row.name == metrics.CONTROLLER_LAST_LOOK.series]
-    one, other = ([replace(row, labels={**row.labels, "environment": at}) for row in looks] for at in ("a", "b"))
-    ended = [row for row in rows if row not in looks] + [row.until(LENGTH // 2) for row in one] + other
-    yield Trial("one of two environments' controllers ended", ended, {names.CONTROLLER_GONE}, about)
+    for label in ("environment", "namespace"):
+        ended = list(_one_ended(rows, label))
+        yield Trial(f"one of two controllers ended, told apart by {label}", ended, {names.CONTROLLER_GONE}, about)
     for why in ("rules", "journal"):
         blind = _set(rows, metrics.CONTROLLER_BLIND, {"why": why}, f"1x{LENGTH}")
         yield Trial(f"the controller is blind: {why}", blind, {names.CONTROLLER_BLIND}, about)
@@ -301,6 +303,25 @@ def _controller(terms: Terms) -> Iterator[Trial]:
     yield Trial("somebody holds the canary for long", held, {names.CONTROLLER_HELD}, about, LONG)
     strange = spoiled(rows, metrics.CONTROLLER_REQUESTS, {"outcome": "unknown"}, 1)
     yield Trial("alerts about something else are sent to the controller", strange, {names.ALERTS_UNKNOWN}, about)
+
+
+def _one_ended(rows: Iterable[Row], label: str) -> Iterator[Row]:
+    """The model with its canary at two places, at one of which the controller ends."""
+    for row in rows:
+        if row.name in (metrics.UP.series, metrics.CONTROLLER_LAST_LOOK.series):
+            here, there = (replace(row, labels={**row.labels, label: place}) for place in ("a", "b"))
+            yield here.until(LENGTH // 2) if row.name == metrics.CONTROLLER_LAST_LOOK.series else here
+            yield there
+        else:
+            yield row
+
+
+def _taken_down(rows: Iterable[Row]) -> Iterator[Row]:
+    """The canary is rolled back, its process stays, and the controller ends for good."""
+    for row in rows:
+        rolled_back = row.fits(metrics.CONTROLLER_STAGE, {"stage": "observing"})
+        over = replace(row, labels={**row.labels, "stage": "rolled_back"}) if rolled_back else row
+        yield over.until(5) if row.labels.get("job") == "controller" else over
 
 
 def _set(rows: list[Row], metric: metrics.Metric, where: Mapping[str, str], values: str) -> list[Row]:
