@@ -23,6 +23,7 @@ _UNSEEN = "5m"
 MISSED = 4
 """So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
+_MISSED_NOW = "on (job, instance) up == 0"
 
 
 class Looking:
@@ -36,18 +37,19 @@ class Looking:
     def __init__(self, client: Client, model: str, scope: Mapping[str, str], stale: float = STALE) -> None:
         self.client, self.model, self.scope, self.stale = client, model, scope, stale
         self._of = (equals("model", model), *(equals(*label) for label in scope.items()))
+        self._lately = f"{math.ceil(stale)}s"
 
     def serving(self) -> list[Canary]:
-        """The canaries whose processes are scraped, for targets that do not know files; where none is, as by one scrape
-        that was missed, those of lately; where several are, those that answer, if any does. None without a file.
+        """The canaries whose processes are scraped, or were until one scrape was missed, for targets that do not know
+        files; where none is, those of lately; where several are, those that answer, if any does. None without a file.
 
         Raises:
             EnvironmentFailed, UsageError: Prometheus does not answer.
         """
         series = selector(metrics.UP.series, *self._of, CANARY)
         of = "group by (sha256, attempt, revision)"
-        found = self._canaries(f"{of} ({series})")
-        found = found or self._canaries(f"{of} (last_over_time({series}[{math.ceil(self.stale)}s]))")
+        lately = f"last_over_time({series}[{self._lately}])"
+        found = self._canaries(f"{of} ({series} or {lately} and {_MISSED_NOW})") or self._canaries(f"{of} ({lately})")
         if len(found) > 1:
             answered = selector("", _ANSWERED, *self._of, CANARY)
             found = self._canaries(f"{of} (increase({answered}[{math.ceil(2 * self.stale)}s]) > 0)") or found
@@ -87,8 +89,8 @@ class Looking:
                 "now": "vector(time())",
                 "age": rules_age(self.model),
                 "unseen": f"absent_over_time({selector(metrics.UP.series, *self._of)}[{_UNSEEN}])",
-                "count": f"sum({selector('', _ANSWERED, *own, CANARY)})",
-                "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY)),
+                "count": _count(selector("", _ANSWERED, *own, CANARY), self._lately),
+                "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY), self._lately),
                 "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
                 "tolerated": f"min({tolerated})",
                 "certified": f"min({selector(names.CERTIFIED, *own)})",
@@ -189,13 +191,20 @@ def rules_age(model: str) -> str:
     return f"time() - max(timestamp({watchdog}))"
 
 
-def _oldest(series: str) -> str:
-    """The time up to which all processes are known: of those that are there at the last scrape of their address. What
-    was killed while Prometheus was down as well stays in its answers for minutes, as of when it was seen last: it is
-    not there, unless nothing tells of its address.
+def _count(series: str, lately: str) -> str:
+    """What all processes had counted at their last scrape; one whose last scrape failed still counts for a while: it
+    was missed, and may answer."""
+    return f"sum({series} or last_over_time({series}[{lately}]) and {_MISSED_NOW})"
+
+
+def _oldest(series: str, lately: str) -> str:
+    """The time up to which all processes are known: of those that are there at the last scrape of their address, and of
+    those that were there before it failed. What was killed while Prometheus was down as well stays in its answers for
+    minutes, as of when it was seen last: it is not there, unless nothing tells of its address.
     """
     there = f"timestamp({series}) >= on (job, instance) group_left () max by (job, instance) (timestamp(up))"
-    return f"(min({there}) or min(timestamp({series} unless on (job, instance) up)))"
+    missed = f"max_over_time(timestamp({series})[{lately}:1s]) and {_MISSED_NOW}"
+    return f"(min({there} or {missed}) or min(timestamp({series} unless on (job, instance) up)))"
 
 
 def _attempt_is(told: str) -> str:

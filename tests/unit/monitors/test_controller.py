@@ -405,7 +405,7 @@ def test_one_missed_scrape_does_not_begin_a_step_anew(one: Controlled, monkeypat
     missed = 0.0
     one.tick(later=15.0)
     assert ([case.good_since for case in one.journal.cases()], one.lines()[1:]) == ([began], [])
-    assert asked[2].endswith("[60s]))")
+    assert "[60s]" in asked[1]
     missed = 70.0
     one.tick(later=70.0)
     assert "does not serve any more" in one.lines()[-1]
