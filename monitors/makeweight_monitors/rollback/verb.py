@@ -39,9 +39,15 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _order(order: str, options: argparse.Namespace) -> Exit:
-    who = options.who or getpass.getuser()
-    print(asking.order(_asked(options), order, who, options.reason))
+    print(asking.order(_asked(options), order, options.who or _logged_in(), options.reason))
     return Exit.PASS
+
+
+def _logged_in() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # a container's user need have no name
+        raise UsageError("who asks? The user of this process has no name", do="Name yourself with `--who`.") from error
 
 
 def _asked(options: argparse.Namespace) -> asking.Asked:

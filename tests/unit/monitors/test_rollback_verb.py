@@ -83,6 +83,17 @@ def test_an_order_without_a_secret(project: Path, capsys: Any) -> None:
     assert f"{signing.SECRET}: a secret has at least 16 characters" in capsys.readouterr().err
 
 
+def test_an_order_by_a_user_who_has_no_name(project: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["hold", "--reason", "odd", "--secret-file", str(project / "secret")]) == 2
+    assert "Name yourself with `--who`" in capsys.readouterr().err
+
+
 def test_the_status_for_people(project: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Controlled(project)
     one.tick()

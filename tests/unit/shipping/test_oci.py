@@ -378,6 +378,16 @@ def test_what_is_declared_and_of_no_use_is_told(nobody_logged_in: Path, monkeypa
         credentials.find("git.test")
 
 
+def test_a_user_without_a_home_is_nobody_who_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("DOCKER_CONFIG", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert credentials.find("git.test") is None
+
+
 def test_docker_s_own_registry_goes_by_two_names(nobody_logged_in: Path) -> None:
     named = reference.parse("oci://docker.io/acme/net:v1")
     assert named.machine == "registry-1.docker.io"

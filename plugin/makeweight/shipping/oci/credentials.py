@@ -54,7 +54,9 @@ def find(machine: str) -> Credentials | None:
     if user or secret:
         lacking = PASSWORD if user else USER
         raise UsageError("is not set, and the other half of the credentials is", where=lacking, do="Set both.")
-    path = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    if (folder := _dockers()) is None:
+        return None
+    path = folder / "config.json"
     config = _read(path)
     key = _HUB_KEY if machine == _HUB else machine
     host = _host(key)
@@ -66,6 +68,16 @@ def find(machine: str) -> Credentials | None:
         if _host(name) == host and isinstance(entry, dict):
             return _entry(entry, name, path)
     return None
+
+
+def _dockers() -> Path | None:
+    """The folder of its configuration; None: nothing tells where it is, as in a container whose user has no home."""
+    if folder := os.environ.get("DOCKER_CONFIG"):
+        return Path(folder)
+    try:
+        return Path.home() / ".docker"
+    except RuntimeError:
+        return None
 
 
 def _read(path: Path) -> dict[str, Any]:
