@@ -303,6 +303,10 @@ class DataSettings(Section):
         "also [crop, flip].",
     )
     workers: int = Field(0, ge=0, description="How many processes read examples (default: none beside our own).")
+    examples: dict[Literal["train", "validation", "test"], Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="How many examples a split has at most: the first ones of what `load` gives, which need not end.",
+    )
     calibration: Calibration = Field(default_factory=Calibration)
     slices: CallablePath | None = Field(
         None, description="module:callable(split) -> for each example the name of its group, or None."
@@ -316,6 +320,8 @@ class DataSettings(Section):
             raise ValueError("`augment: [crop, flip]` goes with `images`; give a module:callable of your own")
         if self.npz is not None and "test" not in self.npz:
             raise ValueError("`npz` needs a `test` file: it is what accuracy is measured on")
+        if self.examples and self.load is None:
+            raise ValueError("`examples` goes with `load`")
         return self
 
     @property

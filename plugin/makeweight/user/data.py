@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from makeweight import registry
 from makeweight.config.settings import SPLITS, ImageSettings
-from makeweight.user import callables, npz, pictures, targets
+from makeweight.user import callables, npz, pictures, streamed, targets
 from makeweight.user.arrays import Arrays
 from makeweight.user.declared import Declared
 from makeweight.user.form import GIVE, Form
@@ -81,14 +82,17 @@ def _from_callable(declared: Declared, split: str) -> Source:
     called = f"{dotted}({split!r})"
     form = Form(input_names(declared), declared.task.kind, f"data.load({split!r})", called, declared.root)
     with at(form.where):
-        return source(form.call(loader, split), lambda: form.call(loader, split), form, declared.data.workers)
+        most: Mapping[str, int] = dict(declared.data.examples)  # type: ignore[arg-type]
+        given = form.call(loader, split)
+        return source(given, lambda: form.call(loader, split), form, declared.data.workers, most.get(split))
 
 
-def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -> Source:
+def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0, most: int | None = None) -> Source:
     """What a loader gave, to be read.
 
     Args:
         again: gives it anew, where one pass uses it up.
+        most: so many of its examples are read, the first ones; None: all.
 
     Raises:
         UsageError: it holds no examples.
@@ -96,16 +100,17 @@ def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0) -
     if isinstance(given, tuple) and len(given) == 2 and given[1] is None:
         raise UsageError("gave None for the targets", do=GIVE)
     if are_arrays(given):
-        return _checked(Arrays(form.arrays(given[0]), targets.whole(given[1], form.task), form))
+        whole = _checked(Arrays(form.arrays(given[0]), targets.whole(given[1], form.task), form))
+        return whole if most is None else whole.first(most)
     if _is_loader(given):
-        return _of_loader(given, form, workers)
+        return _of_loader(given, form, workers, most)
     if isinstance(given, Mapping) or not (hasattr(given, "__iter__") or hasattr(given, "__getitem__")):
         all_splits = isinstance(given, Mapping) and not given.keys().isdisjoint(SPLITS)
         do = "It has the splits by name: return the split that is asked for." if all_splits else GIVE
         raise UsageError(f"gave {type(given).__name__}, not examples", do=do)
     if _is_indexed(given):
-        return _indexed(given, np.arange(form.call(len, given)), form, workers)
-    return _stream(given, again, form)
+        return _indexed(given, np.arange(form.call(len, given))[:most], form, workers)
+    return _stream(given, again, form, most)
 
 
 def are_arrays(given: Any) -> bool:
@@ -141,7 +146,7 @@ def _indexed(entries: Any, numbers: NDArray[np.int64], form: Form, workers: int)
     return Indexed(entries, numbers, form, workers)
 
 
-def _stream(given: Any, again: Callable[[], Any], form: Form) -> Stream:
+def _stream(given: Any, again: Callable[[], Any], form: Form, most: int | None) -> Stream:
     """Of an iterator that is used up by a pass, the loader is asked for another."""
     left = [given]
 
@@ -151,7 +156,7 @@ def _stream(given: Any, again: Callable[[], Any], form: Form) -> Stream:
             left.append(once)
         return once
 
-    return Stream(opened, form)
+    return Stream(opened, form, most)
 
 
 def _is_loader(given: Any) -> bool:
@@ -159,7 +164,7 @@ def _is_loader(given: Any) -> bool:
     return hasattr(given, "dataset") and hasattr(given, "collate_fn")
 
 
-def _of_loader(loader: Any, form: Form, workers: int) -> Source:
+def _of_loader(loader: Any, form: Form, workers: int, most: int | None) -> Source:
     """What a DataLoader loads: the examples that its sampler chooses, in the order of the data, with its collate_fn. It
     is decided here how many there are in a batch, and in what order they are trained on."""
     from torch.utils.data import default_collate
@@ -168,9 +173,12 @@ def _of_loader(loader: Any, form: Form, workers: int) -> Source:
     if loader.batch_sampler is not None and loader.collate_fn is not default_collate:
         form = replace(form, collate=loader.collate_fn)
     if not _is_indexed(loader.dataset):
-        return _stream(loader.dataset, lambda: loader.dataset, form)
-    numbers = form.call(lambda: np.sort(np.fromiter(_chosen(loader), dtype=np.int64)))
-    return _indexed(loader.dataset, numbers, form, workers or loader.num_workers)
+        return _stream(loader.dataset, lambda: loader.dataset, form, most)
+    limit = streamed.ENDLESS + form.call(len, loader.dataset)
+    numbers = form.call(lambda: np.sort(np.fromiter(itertools.islice(_chosen(loader), limit), dtype=np.int64)))
+    if len(numbers) == limit:
+        raise UsageError(f"has a sampler that chose {limit} examples, and goes on", do="Give it one that ends.")
+    return _indexed(loader.dataset, numbers[:most], form, workers or loader.num_workers)
 
 
 def _chosen(loader: Any) -> Iterable[int]:
@@ -226,7 +234,9 @@ def _slices(declared: Declared, split: str, count: int | None) -> NDArray[np.str
     given = callables.call(function, split, name=where, root=declared.root)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise UsageError(f"gave {type(given).__name__}, not a name for each example", where=where)
-    names = callables.call(lambda: list(given), name=where, root=declared.root)
+    names = callables.call(lambda: list(itertools.islice(given, streamed.ENDLESS)), name=where, root=declared.root)
+    if len(names) == streamed.ENDLESS:
+        raise UsageError(f"named {len(names)} examples, and goes on", where=where, do="Name each example once.")
     listed = ["" if name is None else str(name) for name in names]
     if count is not None and len(listed) != count:
         raise UsageError(f"named {len(listed)} examples, and the split has {count}", where=where)

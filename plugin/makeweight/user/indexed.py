@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.user import callables
 from makeweight.user.form import Form
 from makeweight.user.seeded import seeded
 from makeweight.user.split import Batch, Change
@@ -72,10 +73,11 @@ class Indexed:
             try:
                 return self.entries[number]
             except IndexError as error:
+                called, count = f"{self.form.called}[{number}]", len(self.entries)
                 raise UsageError(
-                    f"has a length of {len(self.entries)}, and no example {number} (IndexError: {error})",
-                    where=self.form.where,
-                    do="Make its __len__ and its __getitem__ agree.",
+                    f"`{called}` raised IndexError: {error}; it has a length of {count}",
+                    where=callables.place(error, self.form.root) or self.form.where,
+                    do="Mend it there, or make its __len__ and its __getitem__ agree.",
                 ) from error
 
         number = int(self.numbers[place])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.user import callables
 from makeweight.user.form import Form
 from makeweight.user.indexed import Indexed
 from makeweight.user.split import Batch, Change
@@ -16,14 +17,19 @@ from makeweight_base.errors import UsageError
 
 # How many steps' examples are mixed with each other.
 _MIXED = 16
+# More examples than this, of a stream that says no length, are taken for one that never ends.
+ENDLESS = 10_000_000
+# How far ahead is looked, in powers of two, for examples beyond one whose IndexError may be the end.
+_AHEAD = 17
 
 
 class Stream:
     """Read from its beginning in each pass, and in this process."""
 
-    def __init__(self, open: Callable[[], Any], form: Form) -> None:
-        """`open`: gives what is to be iterated, anew for each pass."""
-        self._open, self._form = open, form
+    def __init__(self, open: Callable[[], Any], form: Form, most: int | None = None) -> None:
+        """`open`: gives what is to be iterated, anew for each pass. `most`: it ends after so many; None: where it does
+        itself."""
+        self._open, self._form, self._most = open, form, most
         self._begun: tuple[Any, Iterator[Any]] | None = None
         self.count: int | None = None
 
@@ -82,6 +88,15 @@ class Stream:
         for place in itertools.count():
             if place == most:
                 return
+            if place == self._most:
+                self._ended(None, place, True)
+                return
+            if place == ENDLESS and said is None and self._most is None:
+                raise UsageError(
+                    f"gave {place} examples, and goes on",
+                    where=self._form.where,
+                    do="Say how many a split has, such as `data: {examples: {validation: 5000}}`.",
+                )
             each = self._next(entries)
             if each is _END or place == said:
                 self._ended(said, place, each is _END)
@@ -93,7 +108,26 @@ class Stream:
             begun, self._begun = self._begun, None
             return begun
         given = self._open()
+        if not hasattr(given, "__iter__"):
+            return given, self._by_number(given)
         return given, self._form.call(iter, given)
+
+    def _by_number(self, given: Any) -> Iterator[Any]:
+        """By the old protocol of sequences, in which IndexError is the end. One that comes out of the code of an
+        example is told from it by the examples that come after."""
+        for number in itertools.count():
+            try:
+                each = given[number]
+            except IndexError as error:
+                later = [number + 2**power for power in range(_AHEAD)]
+                if (next_one := next((one for one in later if _is_there(given, one)), None)) is None:
+                    return
+                raise UsageError(
+                    f"`{self._form.called}[{number}]` raised IndexError: {error}, and there is an example {next_one}",
+                    where=callables.place(error, self._form.root) or self._form.where,
+                    do="Mend it there; or, where that is its end, give it a __len__.",
+                ) from error
+            yield each
 
     def _next(self, entries: Iterator[Any]) -> Any:
         return self._form.call(next, entries, _END)
@@ -128,6 +162,14 @@ def _said(given: Any) -> int | None:
         return len(given) if hasattr(given, "__len__") else None
     except TypeError:
         return None
+
+
+def _is_there(given: Any, number: int) -> bool:
+    try:
+        given[number]
+    except Exception:  # noqa: BLE001 - the user's own, which may raise anything where it has none
+        return False
+    return True
 
 
 _END = object()

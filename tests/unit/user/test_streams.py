@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from makeweight.project.reading import understand
-from makeweight.user import data
+from makeweight.user import data, streamed
 from makeweight.user.split import Batch, Split
 from makeweight_base.errors import OutOfMemory, UsageError
 from split_values import digest, whole
 
 CONFIG = """\
 model: {{build: 'net:build', weights: w.pt, inputs: {{x: [N, 2]}}}}
-data: {{load: '{name}:load', workers: {workers}}}
+data: {{load: '{name}:load', workers: {workers}{examples}}}
 variants: {{int8: {{steps: [quantize]}}}}
 budget: {{size: {{max: 1 MB}}}}
 """
@@ -36,10 +36,11 @@ def load(tmp_path: Path) -> Iterator[Load]:
     """The train split of a loader of this code."""
     before = sys.path[:]
 
-    def make(code: str, workers: int = 0) -> Split:
+    def make(code: str, workers: int = 0, most: int | None = None) -> Split:
         name = f"streaming_{next(_numbers)}"
         (tmp_path / f"{name}.py").write_text("import random\nimport numpy as np\n" + dedent(code))
-        text = CONFIG.format(name=name, workers=workers)
+        examples = "" if most is None else f", examples: {{train: {most}}}"
+        text = CONFIG.format(name=name, workers=workers, examples=examples)
         return data.load(understand(text, "makeweight.yaml", tmp_path).declared, "train")
 
     yield make
@@ -327,7 +328,7 @@ def test_the_target_among_the_columns_of_a_row(load: Load, rows: str, said: str 
         ("Unsaid()", None),
         ("Longer(2)", "has a length of 2, and gave more examples"),
         ("Longer(4)", "has a length of 4, and gave 3 examples"),
-        ("Shorter()", "has a length of 9, and no example 3 (IndexError: list index out of range)"),
+        ("Old()", None),
     ],
 )
 def test_a_length_that_lies_is_told(load: Load, code: str, said: str | None) -> None:
@@ -340,8 +341,7 @@ def test_a_length_that_lies_is_told(load: Load, code: str, said: str | None) -> 
     class Unsaid:  # as a ChainDataset of torch, or its streams with a filter
         def __len__(self): raise TypeError("has no length")
         def __iter__(self): return iter(three)
-    class Shorter:
-        def __len__(self): return 9
+    class Old:  # of sequences, which IndexError ends
         def __getitem__(self, i): return three[i]
     def load(split): return {code}
     """)
@@ -351,6 +351,68 @@ def test_a_length_that_lies_is_told(load: Load, code: str, said: str | None) -> 
         told = refusal(split)
         assert told.startswith("data.load('train'): ")
         assert said in told
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [("", "and there is an example 5"), ("def __len__(self): return 9", "it has a length of 9")],
+    ids=["old protocol", "length"],
+)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_index_error_within_an_example_is_not_the_end(load: Load, length: str, said: str, workers: int) -> None:
+    code = f"""
+    names = ["a", "b"]
+    def label(i): return names[2 if i == 4 else 1] == "a"
+    class Labelled:
+        {length or "pass"}
+        def __getitem__(self, i):
+            if i >= 9: raise IndexError(i)
+            return [1., 2.], int(label(i))
+    def load(split): return Labelled()
+    """
+    told = refusal(load(code, workers))
+    assert re.match(r"streaming_\d+\.py:5: ", told)
+    assert f"[4]` raised IndexError: list index out of range{',' if not length else ';'} {said}" in told
+    assert len(whole(load(code.replace("2 if i == 4 else ", ""), workers))[1]) == 9
+
+
+ENDLESS = """
+def load(split):
+    def forever():
+        while True:
+            yield [1., 2.], 0
+    return forever()
+"""
+
+
+def test_a_stream_without_an_end_is_told_wherever_it_is_drained(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "ENDLESS", 50)
+    split = load(ENDLESS)
+    for drained in (
+        split.length,
+        lambda: split.draw(4, 0),
+        lambda: list(split.batches(8)),
+        lambda: list(split.source.shuffled(8, (0, 1), None)),
+        lambda: list(split.read(8)),
+    ):
+        with pytest.raises(UsageError, match=r"data.load\('train'\): gave 50 examples, and goes on") as refused:
+            drained()
+        assert "data: {examples:" in str(refused.value.do)
+    sampler = """
+    import itertools
+    from torch.utils.data import DataLoader
+    def load(split): return DataLoader([([1., 2.], 0)] * 3, sampler=itertools.cycle(range(3)))
+    """
+    with pytest.raises(UsageError, match="a sampler that chose 53 examples"):
+        load(sampler)
+
+
+@pytest.mark.parametrize("code", [BY_NUMBER, AS_IT_COMES, ENDLESS, "def load(split): return TEN, np.arange(10) % 2"])
+def test_a_split_has_as_many_examples_as_are_declared(load: Load, code: str) -> None:
+    split = load("TEN = np.ones((10, 2), np.float32)\n" + dedent(code), most=7)
+    assert len(whole(split)[1]) == split.count == split.length() == 7
+    assert sum(len(batch) for batch in split.epoch(2, 0, 1)) == 6, "one is left over"
+    assert len(whole(split.draw(99, 0))[1]) == 7
 
 
 def test_a_stream_that_gives_less_the_second_time_is_told(load: Load) -> None:
