@@ -151,18 +151,6 @@ def test_how_old_the_watchdog_may_be_goes_by_how_often_it_is_evaluated(
     assert one.controller.health.blind == blind
 
 
-def test_tests_that_are_evaluated_late_are_silence_unless_one_asks_for_a_rollback(one: Controlled) -> None:
-    one.prometheus.answers = {names.DROP_HIGH: 0.002}
-    one.prometheus.late = 61.0
-    for _ in range(5):
-        one.tick(later=100.0)
-    assert one.share == 0.05
-    assert one.controller.health.blind == "the rules of makeweight-rollback were last evaluated 61 s ago"
-    one.prometheus.asks()
-    one.tick()
-    assert one.share == 0.0
-
-
 def test_its_health_is_that_of_the_canary_that_serves(one: Controlled) -> None:
     """Beside one that is being rolled back, of which nothing is known."""
     one.prometheus.asks()
@@ -180,29 +168,37 @@ def test_its_health_is_that_of_the_canary_that_serves(one: Controlled) -> None:
     assert one.controller.health.blind == "the rules of makeweight-rollback were last evaluated 61 s ago"
 
 
-def test_a_test_that_cannot_be_evaluated_is_silence(one: Controlled) -> None:
+SILENT_AND_ASKED: dict[str, tuple[Callable[[Told], object], str, Blindness]] = {
+    "tests that are evaluated late": (
+        lambda told: setattr(told, "late", 61.0),
+        "the rules of makeweight-rollback were last evaluated 61 s ago",
+        "rules",
+    ),
+    "a test that cannot be evaluated": (
+        lambda told: setattr(told, "failing", "many-to-many matching not allowed"),
+        "a test of makeweight-rollback cannot be evaluated: many-to-many matching not allowed",
+        "rules",
+    ),
+    "of one environment, though another is seen": (
+        lambda told: told.answers.update({"absent_over_time(": 1.0}),
+        "no process of this environment was scraped for 5m",
+        "observers",
+    ),
+}
+
+
+@pytest.mark.parametrize("silent", SILENT_AND_ASKED)
+def test_silence_holds_unless_a_test_asks_for_a_rollback(one: Controlled, silent: str) -> None:
+    falls_silent, said, kind = SILENT_AND_ASKED[silent]
     one.prometheus.answers = {names.DROP_HIGH: 0.002}
-    one.prometheus.failing = "many-to-many matching not allowed"
+    falls_silent(one.prometheus)
     for _ in range(5):
         one.tick(later=100.0)
     assert one.share == 0.05
-    said = "a test of makeweight-rollback cannot be evaluated: many-to-many matching not allowed"
-    assert (one.controller.health.blind, one.controller.health.blindness) == (said, "rules")
+    assert (one.controller.health.blind, one.controller.health.blindness) == (said, kind)
     one.prometheus.asks()
     one.tick()
-    assert one.share == 0.0  # another one asks
-
-
-def test_silence_of_one_environment_is_silence_though_another_is_seen(one: Controlled) -> None:
-    one.prometheus.answers = {names.DROP_HIGH: 0.002, "absent_over_time(": 1.0}
-    for _ in range(5):
-        one.tick(later=100.0)
-    assert one.share == 0.05
-    said = "no process of this environment was scraped for 5m"
-    assert (one.controller.health.blind, one.controller.health.blindness) == (said, "observers")
-    one.prometheus.asks()
-    one.tick()
-    assert one.share == 0.0  # by what was scraped before
+    assert one.share == 0.0
 
 
 def nothing_observed(told: Told) -> None:
