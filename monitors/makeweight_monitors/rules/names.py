@@ -252,7 +252,7 @@ REPLICAS = "makeweight:replicas:count"
 SILENT = "makeweight:replicas:silent"
 """When processes began that were scraped, and whose target does not answer. By arm, job and instance."""
 TRIAL_OVER = "makeweight:trial:over"
-"""1 for each canary that is still there and that a controller, when it was last scraped, had rolled back or promoted."""
+"""1 for each canary that is there and that its controller, when it was last scraped, had rolled back or promoted."""
 
 # Alerts. What each means and what to do: docs/monitors/runbooks.md, under its name.
 FAILURES_ABOVE_STABLE = "MakeweightFailuresAboveStable"
