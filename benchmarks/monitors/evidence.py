@@ -229,7 +229,7 @@ def least() -> Iterator[str]:
         yield f"| {name} | " + " | ".join(f"{many:,.0f}: {many / minute:.1f} min" for many in needed) + " |"
 
 
-INTRODUCTION = f"""# Evidence
+INTRODUCTION = f"""# How often the tests err
 
 How often harmless canaries are rolled back by the [tests that may](rules.md#three-kinds-of-alert), and how soon bad
 ones are: simulated by `python benchmarks/monitors/evidence.py`, which writes this page. Beside each share stands its

@@ -40,7 +40,7 @@ class Standing:
 
     def good(self) -> str:
         """0 where besides that nothing speaks against more traffic, and something for it."""
-        return self._in_all([self._breaker(), *self._alarms(), self._without_evidence()])
+        return self._in_all([self._breaker(), *self._alarms(), self._not_good_enough()])
 
     def _in_all(self, against: Iterable[str]) -> str:
         asks = "\nor\n".join(self._believed(tests, guards) for tests, guards in self._families())
@@ -101,7 +101,7 @@ class Standing:
         for what in ('kind="alarm"', f'alertname=~"{"|".join(sorted(OF_THE_BUDGET))}"'):
             yield from self._of_what_serves(_FIRING, what, 'variant=~"canary|"')
 
-    def _without_evidence(self) -> str:
+    def _not_good_enough(self) -> str:
         """Those that serve and are not shown to be good enough."""
         drop = f"{self.terms.of(names.DROP_HIGH, *self._own)} <= {number(self.terms.drop or 0.0)}"
         certified = f"{self.terms.of(names.CERTIFIED, *self._own)} == 1"

@@ -20,8 +20,8 @@ from makeweight_monitors.rules.limits import limits
 from makeweight_monitors.rules.restarts import FIRST
 from makeweight_monitors.rules.terms import Terms
 
-FAILURES = "Failures: evidence for a rollback"
-EVALUES = "Wrong answers: evidence for a rollback"
+FAILURES = "Failures: e-value"
+EVALUES = "Wrong answers: e-value"
 DROP = "Drop in accuracy"
 DISAGREEMENT = "Disagreement"
 PAIRS_SEEN = "Labelled pairs: who was right"
@@ -52,7 +52,7 @@ def _state(terms: Terms) -> Iterator[Panel]:
     if terms.drop is not None and terms.judged:
         yield worst(
             "How near to a rollback",
-            "How much of the evidence that a rollback takes the labelled pairs give, by logarithms: at 100 % a "
+            "How much of the e-value that a rollback takes the labelled pairs give, by logarithms: at 100 % a "
             "rollback is asked for.",
             names.PAIRS.evalue,
             "paired",
@@ -110,7 +110,7 @@ def _failures(terms: Terms) -> Iterator[Panel]:
     if terms.drop is not None:
         yield lines(
             FAILURES,
-            "Evidence that the canary fails more often than stable by more than is tolerated, on a logarithmic axis: "
+            "E-value that the canary fails more often than stable by more than is tolerated, on a logarithmic axis: "
             "at the line a rollback is asked for. It needs no label, and the two may have had different requests.",
             "short",
             Query(_drawn(names.FAILURES.evalue), "failures {{revision}}", CANARY),
@@ -165,7 +165,7 @@ def _drawn(series: str) -> str:
 def _evalues() -> Panel:
     return lines(
         EVALUES,
-        "Evidence that the canary is worse than tolerated, on a logarithmic axis: at the line a rollback is asked for, "
+        "E-value that the canary is worse than tolerated, on a logarithmic axis: at the line a rollback is asked for, "
         f"below 1 it speaks for the canary (at most {LEAST_DRAWN} is drawn as such). Half of it is of tests that begin "
         "anew every ten minutes, so that a late change is seen soon.",
         "short",
@@ -251,7 +251,7 @@ def _split(terms: Terms) -> Iterator[Panel]:
         return
     at_each = of_revision(names.SPLIT.evalue_at_weight, FIRST)
     yield lines(
-        "Split traffic: evidence at each share",
+        "Split traffic: e-value at each share",
         "Each arm counts for itself, at each declared share apart, since the canary began; their e-values are "
         "multiplied.",
         "short",

@@ -81,7 +81,7 @@ def _canaries(environment: Sequence[str]) -> Panel:
 
     return rows(
         "Canaries",
-        "One row for each canary. How near to a rollback: how much of the evidence that one takes the labelled pairs "
+        "One row for each canary. How near to a rollback: how much of the e-value that one takes the labelled pairs "
         "give. Drop: share of pairs on which the canary lost an answer, less those on which it won one. Safe without "
         "labels: even the upper bound of the disagreement is within the tolerated drop.",
         Column("model", link=link),

@@ -13,7 +13,7 @@ from makeweight_monitors.dashboards.rollback import LEAST_DRAWN, WAY, drawn, lin
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.terms import Terms, Test
 
-BY_SLICE, BY_CLASS = "Evidence for a rollback by slice", "Evidence for a rollback by class"
+BY_SLICE, BY_CLASS = "E-values by slice", "E-values by class"
 SLICE_PAIRS = "Labelled pairs by slice"
 MANY_CLASSES = 40
 """More than can be told apart as groups of bars."""
@@ -24,7 +24,7 @@ def _evalues(test: Test, title: str) -> Panel:
     worst_of_all = f"topk({WORST}, {drawn(of_revision(names.BY_PART[test].evalue))})"
     return lines(
         title,
-        f"Evidence that the canary is worse than tolerated on one {test}, on a logarithmic axis; at the line a "
+        f"E-value that the canary is worse than tolerated on one {test}, on a logarithmic axis; at the line a "
         f"rollback is asked for. Below 1 it speaks for the canary; at most {LEAST_DRAWN} is drawn as such. The worst "
         f"{WORST} are shown.",
         "short",

@@ -1,4 +1,4 @@
-"""How far the evidence is from a rollback, as all dashboards show it."""
+"""How far the e-value is from a rollback, as all dashboards show it."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def worst(title: str, description: str, evalue: str, test: str) -> Panel:
 
 
 def way_to_rollback(evalue: str, line: str) -> str:
-    """How much of the evidence that a rollback takes there is: 0 none, 1 all. Evidence multiplies, so by logarithms."""
+    """How much of the e-value that a rollback takes there is: 0 none, 1 all. E-values multiply, so by logarithms."""
     return f"clamp_min(\n  ln({evalue})\n  / on (model) group_left ()\n  max by (model) (ln({line})),\n  0\n)"

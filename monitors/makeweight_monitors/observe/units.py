@@ -3,7 +3,7 @@ so each unit stands in the tests by one of them.
 
 Which units are known is kept as a bit for what each asked and one for what may get a label, found by a hash, in a table
 that does not grow. A new unit whose bit is set already is taken for a known one: one in eighty when 100,000 are known,
-one in nine when a million are. It loses evidence by chance, and makes none.
+one in nine when a million are. It loses counts by chance, and makes none.
 """
 
 from __future__ import annotations

@@ -19,11 +19,11 @@ def groups(terms: Terms) -> Iterator[Group]:
     failed, answered = (terms.by_arm(metric.series, SPEED) for metric in (FAILED, PREDICTIONS))
     rules: list[Rule] = [Recording(names.FAILED, part(failed, answered))]
     if terms.drop is not None:
-        rules += _evidence(terms, terms.drop)
+        rules += _evalues(terms, terms.drop)
     yield Group("makeweight-failures", tuple(rules), f"{terms.interval}s")
 
 
-def _evidence(terms: Terms, drop: float) -> Iterator[Rule]:
+def _evalues(terms: Terms, drop: float) -> Iterator[Rule]:
     """A failed answer is a wrong one: failures may rise by what accuracy may fall. A unit counts once.
 
     At each declared share apart: a time in which both arms fail would else weigh more on the one that had more of the

@@ -103,7 +103,7 @@ def _ask(terms: Terms, name: str, test: Test, evalue: str, drops: str, where: st
     return ask(terms, name, test, evalue, summary=less, against=f"a drop of at most {drops}", assumed=assumed)
 
 
-def _evidence(
+def _evalues(
     terms: Terms, pairs: Pairs, metric: Metric, drop: float, labels: Mapping[str, str], by: Iterable[str] = ()
 ) -> Iterator[Recording]:
     """From pairs, by what they say, to their e-value: of one slice where `labels` name it, since rules of one name must
@@ -128,7 +128,7 @@ def _evidence(
 
 def _paired(terms: Terms, drop: float) -> Iterator[Rule]:
     pairs = names.PAIRS
-    yield from _evidence(terms, pairs, PAIRED, drop, {})
+    yield from _evalues(terms, pairs, PAIRED, drop, {})
     harm, help_ = terms.of(pairs.harm), terms.of(pairs.help)
     tie = f"sum by (model, revision) ({terms.of(pairs.tie_since, restarts.FIRST)})"
     yield Recording(names.PAIRED_DROP, f"({harm} - {help_}) / ({harm} + {help_} + {tie} > 0)")
@@ -140,7 +140,7 @@ def _apart(terms: Terms, alert: str, test: Test, metric: Metric, tolerated: list
     """The paired test for each slice, or for every class."""
     pairs = names.BY_PART[test]
     for drop, labels in tolerated:
-        yield from _evidence(terms, pairs, metric, drop, labels, (test,))
+        yield from _evalues(terms, pairs, metric, drop, labels, (test,))
     if tolerated:
         drops = ", ".join(f"{drop:.2%}" for drop, _ in tolerated)
         evalue = selection.unselected(terms, terms.of(pairs.evalue))

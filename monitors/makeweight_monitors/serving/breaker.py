@@ -47,7 +47,7 @@ class Opened:
     def sentence(self) -> str:
         return (
             f"{self.canary_bad} of {self.canary} answers of the canary {self.about}, and {self.stable_bad} of "
-            f"{self.stable} of stable: evidence {self.evalue:.3g}, and {self.threshold:.3g} suffices"
+            f"{self.stable} of stable: e-value {self.evalue:.3g}, and {self.threshold:.3g} suffices"
         )
 
 
@@ -161,7 +161,7 @@ class _Test:
         at = 0 if canary else 2
         self.counts[at] += bad
         self.counts[at + 1] += answers
-        # only what the canary does badly can raise the evidence
+        # only what the canary does badly can raise the e-value
         found = self._judged() if canary and bad else None
         if self.counts[1] >= _EVERY * (self._begun + 1) and self._begun < _STARTS:
             self._begun += 1

@@ -119,7 +119,7 @@ def test_the_evidence_of_collapse_is_the_sum_over_all_its_beginnings() -> None:
         test.canary(1, int(failed))
     factors = [0.98 / 0.5 if failed else 0.02 / 0.5 for failed in answers]
     expected = sum(share(begin + 1) * math.prod(factors[begin:]) for begin in range(len(answers)))
-    assert test.evidence == pytest.approx(expected)
+    assert test.evalue == pytest.approx(expected)
 
 
 def test_the_shares_of_all_beginnings_add_up_to_less_than_one() -> None:
@@ -273,7 +273,7 @@ def test_it_tells_why_once_and_stays_open(caplog: pytest.LogCaptureFixture) -> N
     assert told == [breaker.opened]
     assert told[0].evalue >= told[0].threshold == 2000
     assert told[0].canary_bad == told[0].canary <= 50
-    assert "answers of the canary failed, and 0 of 950 of stable: evidence" in caplog.text
+    assert "answers of the canary failed, and 0 of 950 of stable: e-value" in caplog.text
 
 
 def test_a_hook_that_raises_leaves_it_open() -> None:

@@ -243,8 +243,8 @@ def test_panels_follow_the_budget() -> None:
     assert "By slice" in titles("digits", "drift.json")
     assert "By class" in titles("digits", "drift.json")
     assert "slice" not in titles("no limit at all", "drift.json").lower()
-    assert "Wrong answers: evidence for a rollback" in titles("digits", "canary.json")
-    assert "Wrong answers: evidence for a rollback" not in titles("no limit at all", "canary.json")
+    assert "Wrong answers: e-value" in titles("digits", "canary.json")
+    assert "Wrong answers: e-value" not in titles("no limit at all", "canary.json")
     assert "Budgets that burn" not in titles("no limit at all", "canary.json")
     assert "Split traffic" in titles("digits", "canary.json")
     assert not re.search("class|confidence", titles("regression", "drift.json"), re.IGNORECASE)
@@ -252,7 +252,7 @@ def test_panels_follow_the_budget() -> None:
     assert "Accuracy by true class" not in titles("many classes", "drift.json")
     assert "Size of the errors" in titles("regression", "drift.json")
     assert "Safe without labels" not in titles("regression", "canary.json")
-    assert "Wrong answers: evidence for a rollback" in titles("regression", "canary.json")
+    assert "Wrong answers: e-value" in titles("regression", "canary.json")
 
 
 def test_the_alert_on_selected_labels_has_its_panel_where_slices_alone_are_tested() -> None:
