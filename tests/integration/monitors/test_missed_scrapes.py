@@ -54,7 +54,7 @@ def series(boot: str, count: str, up: str | None, sha256: str = CANARY, instance
 SILENT = series("b", "40 40 40 40 40 40 40 40", "1 1 1 1 1 1 1 1")
 MISSED = series("a", "60 60 60 stale 70 70 70 70", "1 1 1 0 1 1 1 1")
 KILLED = series("a", "60 60 60 stale", "1 1 1 0 0 0 0 0")
-CASES = {
+CASES: dict[str, tuple[Mapping[str, str], list[tuple[float, float | None, float | None]]]] = {
     "one scrape is missed, of one": (MISSED, [(50, 120, 30), (65, 140, 60)]),
     "one scrape is missed, of two": ({**MISSED, **SILENT}, [(50, 200, 30), (65, 220, 60)]),
     "it was killed, and is scraped on": (KILLED, [(50, 120, 30), (85, 120, 30), (110, None, None)]),
@@ -78,7 +78,7 @@ def test_a_missed_scrape_neither_shows_that_nothing_is_answered_nor_hides_it(ask
 
     tests = []
     for name, (rows, looks) in CASES.items():
-        checks = []
+        checks: list[dict[str, object]] = []
         for at, *figures in looks:
             for of, figure in zip(("count", "scraped"), figures, strict=True):
                 checks.append(check(asked.asked[of], at, *([] if figure is None else [("{}", figure)])))
