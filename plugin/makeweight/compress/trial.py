@@ -25,6 +25,7 @@ from makeweight.measure.samples import store
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.split import Split
+from makeweight_base.ended import ended
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
@@ -162,18 +163,12 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
             ) from failure
         if failure.code >= 0 or -failure.code in _FROM_OUTSIDE:
             raise EnvironmentFailed(
-                f"the process that tried the model out was ended ({_named(failure.code)}): {failure.last}",
+                f"the process that tried the model out was ended ({ended(failure.code)}): {failure.last}",
                 do="Run again; the machine may be short of memory.",
             ) from failure
         raise RecipeFailed(
-            f"it was made, and crashes {runtime.name} when it is opened or run ({_named(failure.code)})"
+            f"it was made, and crashes {runtime.name} when it is opened or run ({ended(failure.code)})"
         ) from failure
-
-
-def _named(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
 
 
 def _agreement(result: Result) -> float | None:

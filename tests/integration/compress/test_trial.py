@@ -121,7 +121,7 @@ def test_a_process_that_ends(
     monkeypatch.setenv("PYTHONPATH", str(about.parent))
     whole = model(tmp_path / "float.onnx")
     made = Model(whole.folder, "ending", whole.files, whole.inputs, whole.outputs, {})
-    with pytest.raises(error, match=rf"{told} \({signal}\)"):
+    with pytest.raises(error, match=rf"{told} \(signal {signal}\)"):
         tried(made, whole)
     assert "ending_session" not in sys.modules
 
