@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import ProbeFailed, in_a_line, inputs, sessions
+from makeweight_probe.answering import Answering, answering
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import AnswersJob, Model, Result
-from makeweight_probe.session import Feeds, Session
+from makeweight_probe.session import Feeds
 from makeweight_probe.worker import Worker
 
 MOST_DECIBELS = 200.0
@@ -36,7 +37,7 @@ def ask(job: AnswersJob) -> Result:
         return _asked(job, _opened(job.model), reference, samples)
 
 
-def _asked(job: AnswersJob, model: Session, reference: Arm | None, samples: Sequence[Feeds]) -> Result:
+def _asked(job: AnswersJob, model: Answering, reference: Arm | None, samples: Sequence[Feeds]) -> Result:
     size = job.together or 1
     noises: list[Noise] = []
     mixing: list[Noise] = []
@@ -57,7 +58,7 @@ def _asked(job: AnswersJob, model: Session, reference: Arm | None, samples: Sequ
                     scores.append((wanted[job.scores], given[job.scores]))
         if job.together is not None and len(some) > 1 and refused is None:
             try:
-                at_once = model.run(inputs.joined(some, along))
+                at_once = model(inputs.joined(some, along))
             except Exception as error:  # noqa: BLE001 - one at a time it runs: what it says here is the finding
                 refused = in_a_line(error)
                 continue
@@ -86,7 +87,7 @@ def _reference(job: AnswersJob, samples: Sequence[Feeds], stack: contextlib.Exit
     path = job.reference_inputs or job.inputs
     if model.shares_a_process_with(job.model):
         own = samples if path == job.inputs else inputs.read(path)
-        return Here(_opened(model).run, own)
+        return Here(_opened(model), own)
     worker = stack.enter_context(Worker("reference", model, path))
     worker.wait()
     return worker
@@ -147,10 +148,10 @@ class Noise:
         return min(max(value, -MOST_DECIBELS), MOST_DECIBELS)
 
 
-def _opened(model: Model) -> Session:
+def _opened(model: Model) -> Answering:
     opener = sessions.of(model)
     try:
-        return opener.open_session(model.path, model.threads)
+        return answering(opener.open_session(model.path, model.threads))
     except ProbeFailed:
         raise
     except Exception as error:
@@ -166,15 +167,16 @@ def _answer(arm: Arm, sample: int) -> list[NDArray[Any]]:
         raise ProbeFailed(in_a_line(error)) from error
 
 
-def _run(session: Session, feeds: Feeds) -> list[NDArray[Any]]:
+def _run(model: Answering, feeds: Feeds) -> list[NDArray[Any]]:
     try:
-        return session.run(feeds)
+        return model(feeds)
     except Exception as error:
         raise ProbeFailed(in_a_line(error)) from error
 
 
 def _stacked(answers: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Answers to single examples as the answer to all; what has no batch to stack along stays apart."""
-    if any(np.ndim(answer) == 0 for answer in answers):
+    """Answers to single examples as the answer to all; what has no batch to stack along, or as many sizes as there are
+    examples (boxes that were found), stays apart."""
+    if any(answer.ndim == 0 for answer in answers) or len({answer.shape[1:] for answer in answers}) > 1:
         return np.zeros(0)
     return np.concatenate(answers)

@@ -56,8 +56,14 @@ class Here:
         run: Callable[[Feeds], list[NDArray[Any]]],
         samples: Sequence[Feeds],
         along: Axes = NO_AXES,
+        answer: Callable[[Feeds], list[NDArray[Any]]] | None = None,
     ) -> None:
+        """Args:
+        run: what is timed.
+        answer: what is asked where the answer is looked at; None: the same.
+        """
         self._run = run
+        self._answer = answer or run
         self._samples = samples
         self._along = along
         self._joined: tuple[int, Feeds] | None = None
@@ -95,7 +101,7 @@ class Here:
         return float(np.median(wall))
 
     def answer(self, sample: int) -> list[NDArray[Any]]:
-        return self._run(self._samples[sample])
+        return self._answer(self._samples[sample])
 
     def _once(self, feeds: Feeds) -> float:
         start = time.perf_counter_ns()

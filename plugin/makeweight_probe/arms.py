@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from makeweight_probe import batches, blocks, energy, facts, inputs, meters, sessions
+from makeweight_probe.answering import answering
 from makeweight_probe.arm import Arm, Here
 from makeweight_probe.job import CPU, BlocksJob, EnergyJob, MatrixJob, Model, Result, arms_of
 from makeweight_probe.meters import NoMeter
@@ -105,5 +106,6 @@ def _arms(
             worker.wait()
             arms[name] = worker
         else:
-            arms[name] = Here(sessions.opened(model).run, read(fed), inputs.axes(fed))
+            session = sessions.opened(model)
+            arms[name] = Here(session.run, read(fed), inputs.axes(fed), answering(session))
     return arms

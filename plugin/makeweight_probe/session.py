@@ -16,7 +16,9 @@ Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 class Session(Protocol):
     """A loaded model. One that has an attribute `allocation` says by it, in a few words, how it has memory; one that
     computes elsewhere than on the processor tells by `device_memory()` what this process holds there: `bytes`, or
-    `unavailable` with the reason."""
+    `unavailable` with the reason. One that keeps a state from one inference to the next, or whose outputs may be
+    integers that stand for real numbers, has `answer` besides: `run`, with a state as it begins and with those numbers.
+    It is asked where answers are looked at, and not where they are timed."""
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """One inference: outputs in the model's order, which the next one leaves as they are."""

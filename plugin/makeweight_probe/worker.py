@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe.answering import answering
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
 from makeweight_probe.last_words import ended
@@ -178,7 +179,8 @@ def serve(heard: TextIO, answers: TextIO) -> None:
     model = load_model(first["model"])
     session = sessions.opened(model)
     if first["pipeline"] is None:
-        arm = Here(session.run, inputs.read(first["inputs"]), inputs.axes(first["inputs"]))
+        samples = inputs.read(first["inputs"])
+        arm = Here(session.run, samples, inputs.axes(first["inputs"]), answering(session))
         gc.disable()
         _answer(arm, heard, say)
     else:

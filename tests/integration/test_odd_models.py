@@ -100,6 +100,7 @@ def verdict(root: Path) -> dict[str, Any]:
             {"x": X, "target": RNG.standard_normal(N)},
             {"task": "regression"},
         ),
+        (tiny_models.parts, {"x": X, "target": np.arange(N) % 3}, {}),
     ],
     ids=[
         "free",
@@ -111,6 +112,7 @@ def verdict(root: Path) -> dict[str, Any]:
         "one example",
         "3 outputs",
         "1 output",
+        "a list of tensors",
     ],
 )
 def test_it_is_evaluated(

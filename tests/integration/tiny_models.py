@@ -100,6 +100,18 @@ def voice(path: Path) -> Path:
     return save(path, nodes, inputs, [value("speech", [None, 1]), value("stateN", [2, None, 4])], weights)
 
 
+def parts(path: Path) -> Path:
+    """Scores, and beside them the same cut into a list of tensors of unlike shapes."""
+    weights = np.random.default_rng(8).standard_normal((FEATURES, CLASSES)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["scores"]),
+        helper.make_node("SplitToSequence", ["scores", "sizes"], ["parts"], axis=1),
+    ]
+    listed = helper.make_tensor_sequence_value_info("parts", TensorProto.FLOAT, None)
+    stored = {"w": weights, "sizes": np.array([1, CLASSES - 1])}
+    return save(path, nodes, [value("x", ["N", FEATURES])], [value("scores", ["N", CLASSES]), listed], stored)
+
+
 def unknown_operator(path: Path) -> Path:
     node = helper.make_node("FlashFusion", ["x"], ["y"], domain="com.example")
     graph = helper.make_graph([node], "tiny", [value("x", ["N", 4])], [value("y", ["N", 4])])

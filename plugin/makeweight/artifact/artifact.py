@@ -40,6 +40,8 @@ class Manifest:
     macs: int | None = None
     operators: Mapping[str, int] = field(default_factory=dict)
     """Nodes by type in the runtime's optimised graph."""
+    delegate: str | None = None
+    """What the runtime hands operators to, whether it took any or none; None: it computes them all itself."""
     quantized: int | None = None
     floating: int | None = None
     control: Model | None = None

@@ -16,7 +16,8 @@ _CONVERT = "Convert in the loader; makeweight does not guess a scale."
 
 
 def fit(inputs: Sequence[Port], feeds: Feeds, first: int | None = None) -> Feeds:
-    """Feeds in the types that the model asks for, with what it is always fed with besides.
+    """Feeds in the types that the model asks for, with what it is always fed with besides. Real numbers for integers
+    that stand for such become these, by the scale that the model has for them.
 
     Args:
         first: the number of the first example, for errors.
@@ -80,7 +81,11 @@ def named_sizes(shapes: Mapping[str, tuple[Shape, tuple[int, ...]]], first: int 
 def _converted(port: Port, values: NDArray[Any]) -> NDArray[Any]:
     if not port.dtype or values.dtype == port.dtype:
         return values
-    if not np.can_cast(values.dtype, port.dtype, casting="same_kind"):
+    if port.scale is not None and values.dtype.kind == "f":
+        return _quantized(port.name, values, *port.scale, np.dtype(port.dtype))
+    # integers of one width or sign are those of another, if they fit
+    whole = values.dtype.kind in "iu" and np.dtype(port.dtype).kind in "iu"
+    if not (whole or np.can_cast(values.dtype, port.dtype, casting="same_kind")):
         raise UsageError(
             f"input `{port.name}` wants {port.dtype}, and the data are {values.dtype.name}",
             where="the data loader",
@@ -97,6 +102,20 @@ def padded(feeds: Feeds, size: int) -> Feeds:
         name: np.concatenate([values, np.repeat(values[-1:], size - len(values), axis=0)])
         for name, values in feeds.items()
     }
+
+
+def _quantized(name: str, values: NDArray[Any], scale: float, zero: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The nearest of the integers that stand for real numbers; what is beyond them all is the outermost, as in the
+    runtime's own operator. Halves go away from zero: https://ai.google.dev/edge/litert/models/quantization_spec"""
+    if np.isnan(values).any():
+        raise UsageError(
+            f"input `{name}` holds NaN, and the model takes {dtype.name}, which has none", where="the data loader"
+        )
+    steps = values.astype(np.float32) / np.float32(scale)
+    nearest = np.trunc(steps + np.copysign(np.float32(0.5), steps)) + zero
+    limits = np.iinfo(dtype)
+    quantized: NDArray[Any] = np.clip(nearest, limits.min, limits.max).astype(dtype)
+    return quantized
 
 
 def _cast(name: str, values: NDArray[Any], dtype: str) -> NDArray[Any]:
@@ -117,4 +136,6 @@ def _spread(port: Port, sizes: Mapping[str, int]) -> NDArray[Any]:
     # a size that no example gives is one that only this input has: the one who declares it is asked for it before
     shape = [size if isinstance(size, int) else sizes.get(str(size), 1) for size in port.shape]
     values = np.asarray(port.constant)
+    if port.scale is not None:
+        values = _quantized(port.name, values.astype(np.float32), *port.scale, np.dtype(port.dtype))
     return np.broadcast_to(values if not port.dtype else values.astype(port.dtype), shape)

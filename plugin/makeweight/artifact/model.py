@@ -88,8 +88,10 @@ def of_plain(folder: Path, data: Mapping[str, Any]) -> Model:
     files = tuple(File(**file) for file in data["files"])
     if not files or any(not is_within(file.name) for file in files):
         raise ValueError("a model has files, and they lie in its folder")
-    ports = {
-        key: tuple(Port(**{**port, "shape": tuple(port["shape"])}) for port in data[key])
-        for key in ("inputs", "outputs")
-    }
+    ports = {key: tuple(_port(port) for port in data[key]) for key in ("inputs", "outputs")}
     return Model(folder=folder, **{**data, "files": files, **ports})
+
+
+def _port(data: Mapping[str, Any]) -> Port:
+    scale = data.get("scale")
+    return Port(**{**data, "shape": tuple(data["shape"]), "scale": None if scale is None else tuple(scale)})

@@ -29,6 +29,9 @@ class Port:
     constant: Any = None
     """A number, or nested tuples of them: what it is always fed with, spread over its shape (a state: 0). None: it is
     fed with examples."""
+    scale: tuple[float, int] | None = None
+    """Scale and zero point of integers that stand for real numbers, `scale * (integer - zero point)`; None: they stand
+    for themselves."""
 
     def __str__(self) -> str:
         return f"{self.name} {shown(self.shape)}"

@@ -43,9 +43,15 @@ class Shared:
     matches: list[Match]
     """The second's inputs that they are, which may have other names and lie otherwise."""
 
+    @property
+    def told(self) -> list[str]:
+        """What is not plain about them, for people."""
+        return [line for match in self.matches for line in (*match.told, *_scaled(match))]
+
 
 def shared_inputs(a: Model, b: Model) -> Shared:
-    """The inputs that both take: by name, else by order; layouts may differ, and how many bits a number has.
+    """The inputs that both take: by name, else by order; layouts may differ, how many bits a number has, and the
+    integers that stand for real numbers.
 
     Raises:
         UsageError: they take no inputs, or not the same.
@@ -59,13 +65,35 @@ def shared_inputs(a: Model, b: Model) -> Shared:
             f"{a.path.name} takes {_signature(a)}, and {b.path.name} takes {_signature(b)}",
             do="Only models with the same inputs can be compared.",
         )
-    return Shared([replace(each.port, shape=_shape(each)) for each in found], found)
+    return Shared([replace(_as_fed(each), shape=_shape(each)) for each in found], found)
 
 
 def _agree(match: Match) -> bool:
     """Whether numbers for the one are numbers for the other: of a scale between integers and floats nobody knows."""
     kinds = [np.dtype(port.dtype).kind if port.dtype else "" for port in (match.port, match.other)]
-    return match.fits and kinds[0] == kinds[1]
+    return match.fits and (kinds[0] == kinds[1] or _real(match))
+
+
+def _real(match: Match) -> bool:
+    """Whether both take real numbers, and one has integers for them that are not the other's."""
+    ports = (match.port, match.other)
+    real = all(port.scale is not None or (port.dtype and np.dtype(port.dtype).kind == "f") for port in ports)
+    scaled = any(port.scale is not None for port in ports)
+    return real and scaled and len({(port.dtype, port.scale) for port in ports}) > 1
+
+
+def _as_fed(match: Match) -> Port:
+    return replace(match.port, dtype="float32", scale=None) if _real(match) else match.port
+
+
+def _scaled(match: Match) -> list[str]:
+    if not _real(match):
+        return []
+    told = [
+        f"{port.dtype} by its scale {port.scale[0]:g} and zero point {port.scale[1]}" if port.scale else port.dtype
+        for port in (match.port, match.other)
+    ]
+    return [f"`{match.port.name}` is fed as real numbers: here {told[0]}, there {told[1]}"]
 
 
 def _shape(match: Match) -> Shape:

@@ -17,6 +17,7 @@ from makeweight.user.ran import ran
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
+from makeweight_probe.answering import answering
 from makeweight_probe.outputs import outputs
 from makeweight_probe.session import Feeds
 
@@ -64,5 +65,5 @@ def answer(
         digest=examples.digest,
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
         code=ran(declared.root),
-        outputs=outputs(map(session.run, fed)),
+        outputs=outputs(map(answering(session), fed)),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.artifact.feeds import fit, padded
@@ -14,6 +13,7 @@ from makeweight.runtimes.runtime import Runtime
 from makeweight.user.split import Batch, Reading, Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
+from makeweight_probe.answering import answering
 from makeweight_probe.session import Session
 
 # The most examples to ask for at once, and the most bytes of inputs: what a layer answers is many times as much.
@@ -55,14 +55,14 @@ def outputs(
     Raises:
         UsageError: the examples do not fit the model's inputs.
     """
-    size = model.batch or batch
+    size, ask = model.batch or batch, answering(session)
     for together in progress.over(examples, label, examples.total):
         for given in together:
             count = len(given)
             asked = size or count
             fitted = fit(model.inputs, padded(given.inputs, asked), int(given.numbers[0]))
             try:
-                answers = session.run(fitted)
+                answers = ask(fitted)
             except Exception as error:
                 raise UsageError(
                     f"the model could not run on the examples: {runtime.reason(error)}",
@@ -70,7 +70,7 @@ def outputs(
                     do="Check `model.inputs` and the shapes that the loader gives.",
                 ) from error
             named = zip(model.outputs, answers, strict=True)
-            yield {port.name: _of(np.asarray(answer), asked, count) for port, answer in named}, given
+            yield {port.name: _of(answer, asked, count) for port, answer in named}, given
 
 
 def _of(answer: NDArray[Any], asked: int, count: int) -> NDArray[Any]:

@@ -24,7 +24,7 @@ def remarks(content: Content, figures: Figures) -> list[str]:
 
 def _fallen(content: Content) -> Iterator[str]:
     for name, manifest in content.manifests.items():
-        left = runtimes.fallen_back(manifest.operators)
+        left = runtimes.fallen_back(manifest.operators, manifest.delegate)
         if left:
             yield (
                 f"{prose.code(name)} leaves {sum(left.values())} of {sum(manifest.operators.values())} operators to "

@@ -43,10 +43,16 @@ def grouped(told: Mapping[str, tuple[str, str]], models: list[str]) -> list[str]
     return sorted(models, key=lambda name: order.index(recipes[name]))
 
 
-def fallen_back(operators: Mapping[str, int]) -> dict[str, int]:
-    """Those that a delegate left to the runtime's own kernels; none where there is no delegate."""
+def fallen_back(operators: Mapping[str, int], delegate: str | None) -> dict[str, int]:
+    """Those that were left to the runtime's own kernels, by a delegate that took others or none at all; none where there
+    is no delegate.
+
+    Args:
+        delegate: see `Manifest`.
+    """
     delegated = {name for name in operators if _DELEGATED.match(name)}
-    return {name: count for name, count in operators.items() if name not in delegated} if delegated else {}
+    there = delegate is not None or delegated  # a manifest of before names none
+    return {name: count for name, count in operators.items() if name not in delegated} if there else {}
 
 
 def _recipe(manifest: Manifest, manifests: Mapping[str, Manifest]) -> str:

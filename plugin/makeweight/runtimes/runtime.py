@@ -82,7 +82,9 @@ class GraphFacts:
     """Multiply-accumulates for one example; the mean over those that the model was asked with, where it was."""
     operators: Mapping[str, int] = field(default_factory=dict)
     """Nodes by type in the graph as the runtime optimised it. What a delegate computes stands under its name
-    (`XNNPACK:CONV_2D`); beside such, the others are those that fell back to the runtime's own kernels."""
+    (`XNNPACK:CONV_2D`); where there is a delegate, the others are those that fell back to the runtime's own kernels."""
+    delegate: str | None = None
+    """What operators are handed to, whether it took any or none; None: the runtime hands them to nobody."""
     quantized: int | None = None
     """Compute nodes (convolutions, products) that run on integers there."""
     floating: int | None = None

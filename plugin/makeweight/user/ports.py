@@ -153,7 +153,7 @@ def _refuse_without_batch(inputs: Sequence[Port]) -> None:
 def _refuse_misfit(port: Port) -> None:
     """Refuse a constant that its input cannot hold."""
     where, values = f"{CONFIG}: model.constants.{port.name}", np.asarray(port.constant)
-    if port.dtype:
+    if port.dtype and port.scale is None:
         cast = values.astype(port.dtype)
         if not (np.isclose(cast, values).all() if cast.dtype.kind == "f" else np.array_equal(cast, values)):
             raise UsageError(f"{port.constant} is no {port.dtype}, which the model wants", where=where)

@@ -85,7 +85,7 @@ def run(
     found = answer(taken, max_ratio, options.seconds)
     described = dict(zip("ab", read, strict=True))
     fed_with = "made up" if given is None else str(given)
-    matched = [line for match in shared.matches for line in match.told]
+    matched = shared.told
     if as_json:
         print(json.dumps(telling.plain(found, described, fed_with, taken.identity, alike, matched)), file=sys.stdout)
     else:

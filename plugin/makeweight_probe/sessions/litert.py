@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,13 +43,39 @@ class LitertSession:
         self._inputs = [(each["index"], name) for each, name in zip(inputs, taken, strict=True)]
         self._shapes = {each["index"]: tuple(map(int, each["shape"])) for each in inputs}
         self._sizes = dict(self._shapes)
-        self._outputs = [each["index"] for each in self._written.get_output_details()]
+        answered = self._written.get_output_details()
+        self._outputs = [each["index"] for each in answered]
+        self._scales = [scale_of(each) for each in answered]
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        return self._invoked(self._fed(feeds))
+
+    def answer(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """The same as if nothing had been asked before: what a model keeps from one inference to the next is forgotten,
+        which takes time that is not the model's. Of integers of a quantized output the real numbers that they stand
+        for. https://ai.google.dev/edge/litert/conversion/tensorflow/rnn"""
+        if self._keeps_resources:
+            self._written, self._resized = self._opened(), None
+        model = self._fed(feeds)
+        model.reset_all_variables()
+        return [
+            values if scale is None else ((values.astype("float64") - scale[1]) * scale[0]).astype("float32")
+            for values, scale in zip(self._invoked(model), self._scales, strict=True)
+        ]
+
+    @functools.cached_property
+    def _keeps_resources(self) -> bool:
+        """Whether it has variables that only a new interpreter forgets; those of recurrent layers can be reset."""
+        return any(each["op_name"] == "VAR_HANDLE" for each in self._written._get_ops_details())
+
+    def _fed(self, feeds: Feeds) -> Any:
         given = [(index, feeds[name]) for index, name in self._inputs]
         model = self._of_sizes({index: values.shape for index, values in given})
         for index, values in given:
             model.set_tensor(index, values)
+        return model
+
+    def _invoked(self, model: Any) -> list[NDArray[Any]]:
         model.invoke()
         return [model.get_tensor(index) for index in self._outputs]
 
@@ -77,8 +105,20 @@ def runtime_module() -> Any:
     return interpreter
 
 
+def scale_of(told: Mapping[str, Any]) -> tuple[float, int] | None:
+    """By which scale and zero point the integers of an input or output stand for real numbers, `scale * (integer - zero
+    point)`; None: they stand for themselves. https://ai.google.dev/edge/litert/models/quantization_spec
+
+    Args:
+        told: what an interpreter tells of it.
+    """
+    scale, zero = told["quantization"]
+    return (float(scale), int(zero)) if scale else None
+
+
 def names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those of inputs and of outputs, in their order, as the file's signature has them, or else its tensors."""
+    """Those of inputs and of outputs, in their order, as the file's signature has them, or else its tensors, which need
+    no names of their own: one that has none, or another's, is told apart by its place."""
     given, answered = model.get_input_details(), model.get_output_details()
     for key in model.get_signature_list():
         runner = model.get_signature_runner(key)
@@ -94,7 +134,11 @@ def _of(tensors: Sequence[Any], signature: Mapping[str, Any]) -> tuple[str, ...]
         name = next((name for name, told in left.items() if told["index"] == tensor["index"]), tensor["name"])
         left.pop(name, None)
         found.append(name)
-    return tuple(found)
+    often = Counter(found)
+    return tuple(
+        name if name and often[name] == 1 else "_".join(filter(None, (name, str(place))))
+        for place, name in enumerate(found)
+    )
 
 
 def open_session(path: str, threads: int) -> LitertSession:

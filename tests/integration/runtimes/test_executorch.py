@@ -22,6 +22,7 @@ from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import Program
 from makeweight_base.errors import UsageError
+from makeweight_probe.flatbuffer import root
 from makeweight_probe.sessions.executorch import bookkeeping, open_profiled
 
 pytestmark = pytest.mark.long
@@ -243,6 +244,19 @@ def test_a_program_that_is_cut_short_is_refused(lowered: Lowered, tmp_path: Path
     cut.write_bytes(whole[: int(part * len(whole))])
     with pytest.raises(UsageError, match=r"empty|no ExecuTorch file|cut short"):
         Executorch().read(cut)
+
+
+def test_a_sound_program_that_cannot_be_fed_with_arrays_is_told_for_that(lowered: Lowered, tmp_path: Path) -> None:
+    whole = lowered.path("float").read_bytes()
+    (tmp_path / "other.pte").write_bytes(whole.replace(b"forward", b"prefill"))
+    with pytest.raises(UsageError, match=r"no method `forward`; it has `prefill`"):
+        Executorch().read(tmp_path / "other.pte")
+    plan = root(whole).tables(1)[0]
+    kind = plan.tables(2)[plan.numbers(3, "i")[0]]._field(0)
+    assert kind is not None
+    (tmp_path / "number.pte").write_bytes(whole[:kind] + b"\x02" + whole[kind + 1 :])
+    with pytest.raises(UsageError, match=r"input 0 of the program is no tensor"):
+        Executorch().read(tmp_path / "number.pte")
 
 
 def test_another_file_under_the_suffix_is_told_for_what_it_is(tmp_path: Path) -> None:

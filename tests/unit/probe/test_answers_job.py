@@ -54,6 +54,13 @@ def short(x: np.ndarray) -> list[Any]:
     return [scores[:, :2], sums]
 
 
+def detected(x: np.ndarray) -> list[Any]:
+    """As a detector, of as many boxes as the fullest picture has, which lists its levels, too."""
+    scores, _ = product(x)
+    fullest = max(1, int((x > 0).sum(axis=1).max()))
+    return [scores, x[:, None, :fullest], [x[:, :1], x[:, :2]]]
+
+
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     class Session:
@@ -136,6 +143,15 @@ def swapped(x: np.ndarray) -> list[Any]:
     """Another runtime's: its outputs in another order, and the scores lie otherwise."""
     scores, sums = product(x)
     return [sums, scores.T]
+
+
+def test_what_has_another_size_in_each_example_or_is_no_array_stays_apart(ask: Callable[..., Result]) -> None:
+    facts = ask(detected, detected).facts
+    assert len({detected(SAMPLES[i : i + 1])[1].shape for i in range(4)}) > 1
+    assert facts["decibels"] == [MOST_DECIBELS, MOST_DECIBELS, None]
+    assert facts["refused"] is None
+    assert facts["together"][0] > 100
+    assert facts["together"][2] is None
 
 
 def test_outputs_are_found_and_turned(ask: Callable[..., Result]) -> None:

@@ -132,14 +132,16 @@ def test_a_file_that_a_format_made_no_smaller_is_told(form: Callable[[Content], 
 
 
 @pytest.mark.parametrize(
-    ("operators", "left"),
+    ("operators", "delegate", "left"),
     [
-        ({"XNNPACK:CONV_2D": 9, "GATHER": 1}, {"GATHER": 1}),
-        ({"XnnpackBackend:Conv2d": 3, "aten::argmax.out": 2}, {"aten::argmax.out": 2}),
-        ({"Conv": 3, "Relu": 1}, {}),
-        ({}, {}),
+        ({"XNNPACK:CONV_2D": 9, "GATHER": 1}, "XNNPACK", {"GATHER": 1}),
+        ({"XnnpackBackend:Conv2d": 3, "aten::argmax.out": 2}, "XnnpackBackend", {"aten::argmax.out": 2}),
+        ({"XNNPACK:CONV_2D": 9, "GATHER": 1}, None, {"GATHER": 1}),
+        ({"CONV_2D": 9, "GATHER": 1}, "XNNPACK", {"CONV_2D": 9, "GATHER": 1}),
+        ({"Conv": 3, "Relu": 1}, None, {}),
+        ({}, None, {}),
     ],
-    ids=["LiteRT", "ExecuTorch", "no delegate", "unknown"],
+    ids=["LiteRT", "ExecuTorch", "a manifest of before", "all of it", "no delegate", "unknown"],
 )
-def test_what_falls_back(operators: dict[str, int], left: dict[str, int]) -> None:
-    assert fallen_back(operators) == left
+def test_what_falls_back(operators: dict[str, int], delegate: str | None, left: dict[str, int]) -> None:
+    assert fallen_back(operators, delegate) == left

@@ -100,7 +100,7 @@ def _manifest_facts(manifest: Manifest, control: str) -> list[tuple[str, str]]:
         ("MACs", "" if manifest.macs is None else f"{manifest.macs:,} an example"),
         ("compute nodes", computing),
         ("operators", counted(manifest.operators)),
-        ("fell back from the delegate", counted(fallen_back(manifest.operators))),
+        ("fell back from the delegate", counted(fallen_back(manifest.operators, manifest.delegate))),
         ("answers", closeness(manifest.trial)),
         ("control, trained equally and not compressed", control),
         ("runtime", manifest.runtime),

@@ -14,6 +14,8 @@ from makeweight_probe.sessions.executorch import bookkeeping
 _PRODUCTS = frozenset({"aten::addmm", "aten::baddbmm", "aten::bmm", "aten::convolution", "aten::linear", "aten::mm"})
 # What a weight may be; whole numbers of 64 bits are sizes and indices.
 _WEIGHTS = frozenset({"float32", "float16", "float64", "int8", "uint8"})
+# What a backend has whose form is not known here, as one operator.
+_WHOLE = "all of a part"
 
 
 def inspect(path: Path, *, free: bool) -> GraphFacts:
@@ -28,12 +30,13 @@ def inspect(path: Path, *, free: bool) -> GraphFacts:
     """
     plan = program.read(path)
     fallen = Counter(name for name in plan.kernels if not bookkeeping(name))
-    hidden = Counter(each.backend for each in plan.delegates if each.backend != xnnpack.BACKEND)
+    hidden = Counter(f"{each.backend}:{_WHOLE}" for each in plan.delegates if each.backend != xnnpack.BACKEND)
     graphs = [xnnpack.read(each.data) for each in plan.delegates if each.backend == xnnpack.BACKEND]
     counts = Counter(f"{xnnpack.BACKEND}:{kind}" for graph in graphs for kind in graph.operators)
     operators = dict(sorted((counts + fallen + hidden).items()))
+    delegate = next((each.backend for each in plan.delegates), xnnpack.BACKEND)
     if hidden:
-        return GraphFacts(operators=operators)
+        return GraphFacts(operators=operators, delegate=delegate)
     products = [product for graph in graphs for product in graph.products]
     unaided = sum(count for name, count in fallen.items() if name.partition(".")[0] in _PRODUCTS)
     beside = sum(math.prod(each.sizes) for each in plan.constants if each.dtype in _WEIGHTS)
@@ -45,6 +48,7 @@ def inspect(path: Path, *, free: bool) -> GraphFacts:
         parameters=beside + sum(graph.parameters for graph in graphs),
         macs=None if free or unaided or not batch else macs // batch,
         operators=operators,
+        delegate=delegate,
         quantized=sum(product.integer for product in products),
         floating=unaided + sum(not product.integer for product in products),
     )

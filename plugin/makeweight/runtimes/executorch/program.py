@@ -21,6 +21,10 @@ _IN_SEGMENT = 1
 _STATIC = 0
 
 
+class Unfit(ValueError):
+    """A sound program, which cannot be fed with arrays and asked for arrays."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One of a program's tensors."""
@@ -66,13 +70,14 @@ def ports(plan: Plan) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
 def _ports(name: str, tensors: Sequence[Tensor]) -> Iterator[Port]:
     for place, tensor in enumerate(tensors):
         # of a tensor with a free size nothing tells which it is: it is the batch
-        shape: Shape = (None, *tensor.sizes[1:]) if tensor.free else tensor.sizes
+        shape: Shape = (None, *tensor.sizes[1:]) if tensor.free and tensor.sizes else tensor.sizes
         yield Port(f"{name}_{place}" if place else name, shape, tensor.dtype)
 
 
 def read(path: Path) -> Plan:
     """Raises:
-    Damaged: it is no program, cut short, or has no method that can be run.
+    Damaged: it is no program, or cut short.
+    Unfit: it has no method that is asked, or one that takes or gives what is no tensor.
     """
     data = path.read_bytes()
     if data[4:8] != MAGIC:
@@ -80,8 +85,10 @@ def read(path: Path) -> Plan:
     whole = root(data)
     segments = _Segments(data, whole)
     plans = {each.text(0): each for each in whole.tables(1)}
+    if not plans:
+        raise Damaged("it has no method")
     if METHOD not in plans:
-        raise Damaged(f"it has no method `{METHOD}`, and {', '.join(map(repr, plans)) or 'none'}")
+        raise Unfit(f"the program has no method `{METHOD}`; it has {', '.join(f'`{name}`' for name in plans)}")
     return _plan(plans[METHOD], whole, segments)
 
 
@@ -102,10 +109,10 @@ class _Segments:
 def _plan(plan: Table, whole: Table, segments: _Segments) -> Plan:
     values = [_tensor(each) for each in plan.tables(2)]
 
-    def tensors(field: int) -> tuple[Tensor, ...]:
+    def tensors(field: int, called: str) -> tuple[Tensor, ...]:
         found = [values[index] for index in plan.numbers(field, "i")]
-        if any(tensor is None for tensor in found):
-            raise Damaged("an input or output is no tensor")
+        if None in found:
+            raise Unfit(f"{called} {found.index(None)} of the program is no tensor")
         return tuple(tensor for tensor in found if tensor is not None)
 
     names = [".".join(filter(None, (each.text(0), each.text(1)))) for each in plan.tables(6)]
@@ -127,7 +134,7 @@ def _plan(plan: Table, whole: Table, segments: _Segments) -> Plan:
                 kernels.append(names[call.number(0, "i")])
             elif call is not None and kind == _DELEGATE:
                 delegates.append(delegate(call.number(0, "i")))
-        inputs, outputs = tensors(3), tensors(4)
+        inputs, outputs = tensors(3, "input"), tensors(4, "output")
     except IndexError as error:
         raise Damaged("it names what it does not hold") from error
     stored = tuple(tensor for tensor in values if tensor is not None and tensor.stored)

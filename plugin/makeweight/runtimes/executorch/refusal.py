@@ -8,7 +8,7 @@ from pathlib import Path
 
 from makeweight.artifact import kind
 from makeweight.runtimes import environment
-from makeweight.runtimes.executorch.program import Plan
+from makeweight.runtimes.executorch.program import Plan, Unfit
 from makeweight_base.errors import UsageError
 from makeweight_probe.flatbuffer import Damaged
 
@@ -39,7 +39,7 @@ def translated(path: Path) -> AbstractContextManager[None]:
     """Turn what ExecuTorch raises about a program into a UsageError that names the file.
 
     Raises:
-        UsageError: the file is damaged, or made for another version.
+        UsageError: the file is damaged, made for another version, or not to be fed with arrays.
         OSError, MemoryError: the machine failed, not the file.
     """
     return environment.translated(lambda error: _usage_error(error, path), UsageError)
@@ -65,6 +65,13 @@ def reason(error: BaseException) -> str:
 def _usage_error(error: Exception, path: Path) -> UsageError:
     if isinstance(error, Damaged):
         return kind.misread(path, "pte", WANTED)
+    if isinstance(error, Unfit):
+        return UsageError(
+            str(error),
+            where=str(path),
+            do="Export what is served as its `forward`, from tensors to tensors; a number that never changes is part of "
+            "the module.",
+        )
     return UsageError(f"ExecuTorch cannot load the program: {reason(error)}", where=str(path))
 
 

@@ -17,7 +17,7 @@ from makeweight.artifact.versions import versions_of
 from makeweight.runtimes.litert import refusal
 from makeweight_base.errors import UsageError
 from makeweight_base.quiet import silent
-from makeweight_probe.sessions.litert import names, runtime_module
+from makeweight_probe.sessions.litert import names, runtime_module, scale_of
 
 
 def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
@@ -55,4 +55,5 @@ def _port(name: str, told: Mapping[str, Any]) -> Port:
         name,
         tuple(int(size) if size >= 0 else None for size in sizes),
         dtype.name if dtype.kind in "fiub" else "",
+        scale=scale_of(told) if dtype.kind in "iu" else None,
     )

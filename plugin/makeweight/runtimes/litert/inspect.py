@@ -46,6 +46,7 @@ def inspect(model: Model, asked: Sequence[Shapes] = ()) -> GraphFacts:
         parameters=_parameters(held),
         macs=macs,
         operators=dict(sorted(counts.items())),
+        delegate=DELEGATE,
         quantized=sum(integer),
         floating=len(integer) - sum(integer),
         layers=tuple(
