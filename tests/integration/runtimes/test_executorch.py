@@ -17,6 +17,7 @@ from makeweight.advise import timing
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.cli import main
+from makeweight.runtimes.executorch import xnnpack
 from makeweight.runtimes.executorch.program import read
 from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
@@ -218,6 +219,22 @@ def test_what_a_program_holds_is_counted(lowered: Lowered) -> None:
     # that the batch is free takes asking for its size and a view, which no delegate could take over
     assert {*read(lowered.path("float")).kernels} >= {"aten::sym_size.int", "executorch_prim::et_view.default"}
     assert facts.operators == delegated
+
+
+def test_an_operator_of_a_newer_delegate_leaves_what_multiplies_unknown(lowered: Lowered, tmp_path: Path) -> None:
+    (delegate,) = read(lowered.path("float")).delegates
+    held = delegate.data
+    nodes = root(held, int.from_bytes(held[10:14], "little")).tables(1)
+    kinds = xnnpack.read(held).operators
+    place = nodes[kinds.index("Conv2d")]._field(0)
+    assert place is not None
+    newer = held[:place] + b"\xc8" + held[place + 1 :]
+    assert xnnpack.read(newer).operators[kinds.index("Conv2d")] == "operator 200"
+    (tmp_path / "newer.pte").write_bytes(lowered.path("float").read_bytes().replace(held, newer))
+    facts = Executorch().inspect(Executorch().read(tmp_path / "newer.pte"))
+    assert facts.operators["XnnpackBackend:operator 200"] == 1
+    assert (facts.macs, facts.quantized, facts.floating) == (None, None, None)
+    assert facts.parameters == sum(values.size for values in lowered.weights.values())
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def inspect(path: Path, *, free: bool) -> GraphFacts:
     delegate = next((each.backend for each in plan.delegates), xnnpack.BACKEND)
     if hidden:
         return GraphFacts(operators=operators, delegate=delegate)
+    whole = all(graph.whole for graph in graphs)
     products = [product for graph in graphs for product in graph.products]
     unaided = sum(count for name, count in fallen.items() if name.partition(".")[0] in _PRODUCTS)
     beside = sum(math.prod(each.sizes) for each in plan.constants if each.dtype in _WEIGHTS)
@@ -46,9 +47,9 @@ def inspect(path: Path, *, free: bool) -> GraphFacts:
     batch = next(iter(batches)) if len(batches) == 1 else None
     return GraphFacts(
         parameters=beside + sum(graph.parameters for graph in graphs),
-        macs=None if free or unaided or not batch else macs // batch,
+        macs=None if free or unaided or not whole or not batch else macs // batch,
         operators=operators,
         delegate=delegate,
-        quantized=sum(product.integer for product in products),
-        floating=unaided + sum(not product.integer for product in products),
+        quantized=sum(product.integer for product in products) if whole else None,
+        floating=unaided + sum(not product.integer for product in products) if whole else None,
     )

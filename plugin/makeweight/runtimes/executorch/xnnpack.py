@@ -21,6 +21,7 @@ _KINDS = (
     "Concatenate3", "Concatenate4", "StaticSlice", "ScaledDotProductAttention", "BatchMatrixMultiply", "Concatenate5",
     "ConvTranspose2d", "ReciprocalSquareRoot", "Log", "Gelu", "Tanh", "Exp", "Sin", "Copy", "Cos",
 )  # fmt: skip
+_NEWER = "operator "
 # Of XNNDatatype, those that are integers with scales.
 _INTEGERS = frozenset({3, 4, 6, 8, 9, 10, 11})
 # Of XValueUnion, a value with scales.
@@ -59,6 +60,8 @@ class Graph:
     """The numbers that it stores."""
     batch: int | None
     """The first size of its first input while it was traced."""
+    whole: bool = True
+    """Whether every operator is of a kind that is known here: of others nobody knows whether they multiply."""
 
 
 def read(data: bytes) -> Graph:
@@ -71,15 +74,18 @@ def read(data: bytes) -> Graph:
     operators, products = [], []
     for node in graph.tables(1):
         kind, table = node.number(0, "B"), node.table(1)
-        if table is None or not 0 < kind < len(_KINDS):
-            raise Damaged(f"an operator is of a kind {kind}, which is not known here")
-        operators.append(_KINDS[kind])
-        if _KINDS[kind] in _PRODUCTS:
-            products.append(_PRODUCTS[_KINDS[kind]](table, values))
+        if table is None or not kind:
+            raise Damaged("an operator is none")
+        # a program of a newer ExecuTorch may have kinds that came after these
+        name = _KINDS[kind] if kind < len(_KINDS) else f"{_NEWER}{kind}"
+        operators.append(name)
+        if name in _PRODUCTS:
+            products.append(_PRODUCTS[name](table, values))
     buffers = {value.buffer: math.prod(value.sizes) for value in values.values() if value.buffer}
     inputs = graph.numbers(4, "I")
     first = values[inputs[0]].sizes if inputs and inputs[0] in values else ()
-    return Graph(tuple(operators), tuple(products), sum(buffers.values()), first[0] if first else None)
+    whole = not any(name.startswith(_NEWER) for name in operators)
+    return Graph(tuple(operators), tuple(products), sum(buffers.values()), first[0] if first else None, whole)
 
 
 def _value(entry: Table) -> tuple[int, Value]:
