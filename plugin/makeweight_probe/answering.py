@@ -1,5 +1,5 @@
-"""How a model is asked where its answers are looked at, and not where they are timed: as numbers that mean the same from
-one file to another."""
+"""How a model is asked where its answers are looked at, and not where they are timed: as numbers that mean the same
+from one file to another."""
 
 from __future__ import annotations
 

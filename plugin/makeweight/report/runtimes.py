@@ -44,8 +44,8 @@ def grouped(told: Mapping[str, tuple[str, str]], models: list[str]) -> list[str]
 
 
 def fallen_back(operators: Mapping[str, int], delegate: str | None) -> dict[str, int]:
-    """Those that were left to the runtime's own kernels, by a delegate that took others or none at all; none where there
-    is no delegate.
+    """Those that were left to the runtime's own kernels, by a delegate that took others or none at all; none where
+    there is no delegate.
 
     Args:
         delegate: see `Manifest`.

@@ -69,8 +69,8 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
         return UsageError(
             str(error),
             where=str(path),
-            do="Export what is served as its `forward`, from tensors to tensors; a number that never changes is part of "
-            "the module.",
+            do="Export what is served as its `forward`, from tensors to tensors; a number that never changes is part "
+            "of the module.",
         )
     return UsageError(f"ExecuTorch cannot load the program: {reason(error)}", where=str(path))
 
