@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from makeweight_probe.alone import alone
 from makeweight_probe.last_words import last_line
 
 PYTHON = "bin/python"
@@ -83,7 +84,8 @@ def run(folder: Path, requirements: Sequence[str], runtimes: Sequence[str], whee
         fresh = folder.with_name(f"{folder.name}.new")
         try:
             _make(fresh, requirements, runtimes, wheels)
-            _replace(folder, fresh)
+            with alone():  # what measures there now runs on the one that is there
+                _replace(folder, fresh)
         except _Lacking as error:
             return _left(fresh, error)
         except OSError as error:

@@ -162,7 +162,7 @@ def test_ctrl_c_ends_the_probe_too_and_leaves_nothing(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     assert process.stderr.readline().startswith("measuring for at most 600 s")
-    while not any(scratch.glob("makeweight-probe-*/job.json")):
+    while not any(scratch.glob("makeweight-probe-*/job-*.json")):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()

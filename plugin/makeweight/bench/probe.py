@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import secrets
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Any, cast
 import makeweight_probe
 from makeweight.artifact import model as artifact
 from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
+from makeweight.devices.side_by_side import named
 from makeweight_probe import last_words
 from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, REFUSED
 from makeweight_probe.job import CPU, FactsJob, Job, Model, Result, Setting, dump_job, load_result
@@ -28,6 +30,8 @@ _NO_OPERATOR = (
     "unresolved custom op",
 )
 """What runtimes say of a model that is none of their version, or was optimised for another kind of processor."""
+_FULL = "No space left on device"
+"""What Python says of a full disk."""
 _TOLD = 8
 """Lines of what a process had to say that are told."""
 # The oldest time that a zip can bear: the same package always gives the same bytes, and so is sent once.
@@ -55,6 +59,8 @@ class JobFailed(DeviceFailed):
             do = f"Install it there, beside the runtime: `{python} -m pip install numpy`"
             do += "." if private(device) is None else f"; or let {furnish} do so in a private folder there."
             super().__init__(f"`{python}` there has no numpy", where=where, do=do)
+        elif _FULL in self.last:
+            super().__init__(f"its disk is full: {self.last}", where=where, do="Make room there, and run again.")
         elif any(sign in self.last for sign in _NO_OPERATOR):
             do = "Have the version there that is here, or export the model without what was optimised for a processor."
             super().__init__(f"its runtime lacks what the model uses: {self.last}", where=where, do=do)
@@ -109,9 +115,11 @@ def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting 
     with tempfile.TemporaryDirectory(prefix="makeweight-probe-") as folder:
         places: dict[str, str] = {}
         for files in job.files():
-            first = device.put(*map(Path, files))
-            # they lie side by side there
-            places |= {file: _beside(first, Path(file).name) for file in files}
+            own = [Path(file) for file in files]
+            first = device.put(*own)
+            # they lie there as they do here, each by its path from the folder of the first
+            names = {path: name for name, path in named(own).items()}
+            places |= {file: _beside(first, names[path]) for file, path in zip(files, own, strict=True)}
         # The size of the environment moves the stack, and with it the speed of everything: draw it anew.
         environment = [f"MAKEWEIGHT_OFFSET={'x' * (int.from_bytes(os.urandom(2)) % 4096)}"]
         asked = dump_job(job.moved(places), setting)
@@ -144,7 +152,8 @@ def process(
     Raises:
         JobFailed, DeviceFailed: see `run`.
     """
-    question, answered = folder / "job.json", folder / answer
+    # of a name of its own, and so in a folder of its own: what others ask there at once, or asked before, has another
+    question, answered = folder / f"job-{secrets.token_hex(8)}.json", folder / answer
     question.write_text(asked)
     carried = [] if device.carries_probe else [f"PYTHONPATH={device.put(_packed(folder))}"]
     question_there = device.put(question)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import secrets
 import select
 import shlex
 import subprocess
@@ -23,7 +24,8 @@ from pydantic import Field
 from makeweight import registry
 from makeweight.devices.adb_refusals import program_refusal, refusal
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
-from makeweight.devices.side_by_side import SHOWN, hash_of
+from makeweight.devices.kept import aged, arrived, arriving, cleared, used
+from makeweight.devices.side_by_side import SHOWN, hash_of, named
 from makeweight.devices.watched import LOST, attended, code_of, watched
 from makeweight.programs.machine import abi_of, runs_on
 from makeweight.programs.program import Asked, CannotRun, Garbage, Program, Told
@@ -34,8 +36,6 @@ from makeweight_probe.job import Model
 from makeweight_probe.meters import battery
 from makeweight_probe.power import NoMeter
 
-_KEPT = 7
-"""Days that files lie there after they were last used."""
 _SIMPLE = 60.0
 """Seconds for what takes no time: a question to the shell."""
 _HELD, _WAITS = "held", "waits"
@@ -104,10 +104,7 @@ class Adb:
         self._connected = False
 
     def put(self, *files: Path) -> str:
-        folder = f"{self._folder}/{hash_of(files)}"
-        if self._said(f"[ -d {folder} ] && touch {folder} && echo there || echo missing").strip() != "there":
-            self._send(files, folder)
-        return f"{folder}/{files[0].name}"
+        return self._put(named(files))
 
     def run(self, command: Sequence[str]) -> Ended:
         code, _, said = self._program(
@@ -134,10 +131,11 @@ class Adb:
         if abi is not None and abis and not runs_on(abi, abis):
             what = f"{binary} is made for {abi}, and this device runs {', '.join(abis)}"
             raise DeviceFailed(what, where=self._where, do=f"Take the one for `{abis[0]}`.")
-        there = self.put(Path(binary), *map(Path, self.options.libraries))
+        there = self._put(self._program_files(binary))
         self._said(f"chmod 755 {shlex.quote(there)}")
         model_there = self.put(Path(model.path), *map(Path, model.beside))
-        scratch = f"{self._folder}/scratch"
+        # where a device has no `flock`, two programs may run at once
+        scratch = f"{self._folder}/scratch.{secrets.token_hex(8)}"
         asked = Asked(model_there, model.threads, 1, f"{scratch}/result", dict(model.ports), dict(sizes))
         try:
             program.words(there, asked)
@@ -178,10 +176,11 @@ class Adb:
             DeviceFailed: it failed, hung, or printed what makes no sense.
         """
         folder, result = PurePosixPath(words[0]).parent, asked.result
+        scratch = PurePosixPath(result).parent
         script = watched(
             f"env LD_LIBRARY_PATH={folder} {shlex.join(words)} 2>&1",
-            f"mkdir -p {PurePosixPath(result).parent} && rm -f {result}",
-            f"[ ! -f {result} ] || cat {result}",
+            f"mkdir -p {scratch}",
+            f"[ ! -f {result} ] || cat {result}; rm -rf {scratch}",
         )
         code, printed, said = self._program(script)
         if code != 0:
@@ -230,12 +229,20 @@ class Adb:
                 raise UsageError(f"there is no file {path}", where=self._where, do=do)
         if not words:
             raise UsageError(f"`benchmark.{runtime}` names no file", where=self._where)
+        names = [Path(path).name for path in (words[0], *self.options.libraries)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            do = "They are put side by side there: name each once in `benchmark` and `libraries`."
+            raise UsageError(f"several files have the name {', '.join(twice)}", where=self._where, do=do)
         return words
+
+    def _program_files(self, binary: str) -> dict[str, Path]:
+        """A program and its libraries: side by side, wherever they lie here, since that is where it looks for them."""
+        return {path.name: path for path in map(Path, (binary, *self.options.libraries))}
 
     def _version(self, runtime: str) -> str:
         """Which program it is that times: its makers' name, the hash of what it holds, and how it is called."""
         binary, *arguments = self._declared(runtime)
-        held = hash_of([Path(binary), *map(Path, self.options.libraries)])[: SHOWN // 2]
+        held = hash_of(self._program_files(binary))[: SHOWN // 2]
         return " ".join([self._program_of(runtime).name, held, *arguments])
 
     def _told(self) -> android.Told:
@@ -257,21 +264,29 @@ class Adb:
             found.setdefault(supply, {})[file] = value.strip()
         return found
 
-    def _send(self, files: Sequence[Path], folder: str) -> None:
+    def _put(self, files: Mapping[str, Path]) -> str:
+        """Files by the names that they are to have there; where the first of them lies then."""
+        folder = f"{self._folder}/{hash_of(files)}"
+        if self._said(used(folder)).strip() != "there":
+            self._send(files, folder)
+        return f"{folder}/{next(iter(files))}"
+
+    def _send(self, files: Mapping[str, Path], folder: str) -> None:
         """Whole, or not at all: another benchmark may be sending the same."""
-        coming = f"{folder}.{os.getpid()}"
-        self._said(
-            f"mkdir -p {self._folder} && find {self._folder} -mindepth 1 -maxdepth 1 -type d -mtime +{_KEPT} "
-            f"-exec rm -rf {{}} + ; rm -rf {coming}; mkdir {coming}"
-        )
+        coming, first = arriving(folder), next(iter(files.values())).name
+        within: dict[str, list[str]] = {}
+        for name, file in files.items():
+            within.setdefault(str(PurePosixPath(coming, name).parent), []).append(str(file.absolute()))
+        self._said(f"mkdir -p {self._folder} && {aged(self._folder)}; mkdir -p {shlex.join(within)}")
         try:
-            done = self._adb(["push", *(str(file.absolute()) for file in files), f"{coming}/"], self.options.patience)
-            if done.returncode != 0:
-                raise self._refused(_words_of(done), f"{files[0].name} cannot be brought there")
-            self._said(f"[ -d {folder} ] || mv {coming} {folder}")
+            for place, own in within.items():
+                done = self._adb(["push", *own, f"{place}/"], self.options.patience)
+                if done.returncode != 0:
+                    raise self._refused(_words_of(done), f"{first} cannot be brought there")
+            self._said(arrived(coming, folder))
         finally:
             with contextlib.suppress(DeviceFailed):  # what went wrong before is what counts
-                self._said(f"rm -rf {coming}")
+                self._said(cleared(coming, folder))
 
     def _program(self, script: str) -> tuple[int, str, str]:
         """Run a script to its end: how it ended, what it printed, and what it said.

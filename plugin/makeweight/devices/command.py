@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 
 from makeweight.artifact.files import sha256_of
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.side_by_side import hash_of, named
 from makeweight.programs import lines
 from makeweight.programs.lines import Unit
 from makeweight.programs.program import Garbage, Told, shortened
@@ -154,7 +155,8 @@ class Command:
 
     def timer(self, model: Model, sizes: Mapping[str, tuple[int, ...]]) -> _Timer:
         path = Path(model.path).absolute()
-        folder = Path(self._kept.name, sha256_of(path))
+        # of all its files: a file of the same graph may name other weights
+        folder = Path(self._kept.name, hash_of(named([Path(file).absolute() for file in model.files])))
         places = {
             "model": str(path),
             "folder": str(folder),
@@ -192,7 +194,10 @@ class Command:
         try:
             return lines.times(printed, self.options.unit, self.options.warm_up)
         except Garbage as error:
-            do = "It is to print a time a line to its standard output; all else goes to its standard error."
+            do = (
+                "It is to print a time a line to its standard output, with a point before its decimals; all else goes "
+                "to its standard error."
+            )
             raise DeviceFailed(
                 f"what `{self.program}` printed is no times: {error}", where=self._where, do=do
             ) from error

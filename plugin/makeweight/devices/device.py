@@ -156,7 +156,7 @@ class Device(Protocol):
         """The words that start Python there; none: it has no Python."""
 
     def put(self, *files: Path) -> str:
-        """Bring files there, side by side in one folder and by their names; where the first of them lies then.
+        """Bring files there, each by its path from the folder of the first; where the first of them lies then.
 
         What is there already, by the hash of its content, need not be sent again.
         """

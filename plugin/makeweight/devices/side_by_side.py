@@ -1,9 +1,9 @@
-"""Files that lie side by side on a device, found again by one hash of their names and contents."""
+"""Files that belong together on a device, found again by one hash of their names and contents."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from makeweight.artifact.files import sha256_of
@@ -12,9 +12,23 @@ SHOWN = 32
 """Characters of a hash that stand for all of it: 128 bits."""
 
 
-def hash_of(files: Sequence[Path]) -> str:
-    """Of names and contents."""
+def named(files: Sequence[Path]) -> dict[str, Path]:
+    """Files by their paths from the folder of the first, which refers to the others by these.
+
+    Raises:
+        ValueError: one lies outside that folder.
+    """
+    folder = files[0].parent
+    return {file.relative_to(folder).as_posix(): file for file in files}
+
+
+def hash_of(files: Mapping[str, Path]) -> str:
+    """Of names and contents.
+
+    Args:
+        files: by the name that each is to have on the device.
+    """
     found = hashlib.sha256()
-    for file in files:
-        found.update(f"{file.name}\0{sha256_of(file)}\0".encode())
+    for name, file in files.items():
+        found.update(f"{name}\0{sha256_of(file)}\0".encode())
     return found.hexdigest()[:SHOWN]

@@ -13,15 +13,17 @@ import stat
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, ClassVar
 
 from pydantic import Field
 
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
-from makeweight.devices.side_by_side import hash_of
-from makeweight.devices.ssh_refusals import refusal
+from makeweight.devices.kept import aged, arrived, arriving, cleared, used
+from makeweight.devices.side_by_side import hash_of, named
+from makeweight.devices.ssh_refusals import Broken, broken, refusal
 from makeweight.devices.watched import LOST, attended, code_of, watched
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_probe.alone import LOCK
@@ -31,14 +33,16 @@ _FOLDER = ".cache/makeweight"
 """From the home folder there."""
 _PRIVATE = "python-"
 """What the name of a private folder begins with."""
-_KEPT = 7
-"""Days that files lie there after they were last used."""
 _LONGEST = 40
 """Bytes of the folder of a control socket: the whole path of a socket holds 108 (unix(7))."""
 _SPECIAL = frozenset(" \t\"'\\%")
 """What ssh reads as something else than itself in the path of a control socket (ssh_config(5))."""
 _BEGINS = "makeweight-begins-here"
 """The line that goes before what a script prints and says: a user's own shell may greet before it."""
+_ENDS = "makeweight-ended-by-itself"
+"""The line that goes after what a script says that ended with the code by which ssh tells that it failed itself."""
+_PAUSE = 1.0
+"""Seconds before a connection that broke is tried once more: a server that is asked too often at once refuses some."""
 _OWN = 8
 """Characters of a hash in the name of a socket, before ssh's own 40."""
 _ALWAYS = (
@@ -125,33 +129,40 @@ class Ssh:
         return (own, "-P") if self._found else self._bare_python
 
     def put(self, *files: Path) -> str:
-        folder = f"{_FOLDER}/{hash_of(files)}"
-        there = f"{folder}/{files[0].name}"
-        if self._said(f"[ -d {folder} ] && touch {folder} && echo there || echo missing").strip() != "there":
-            self._send(files, folder)
-        return there
+        given = named(files)
+        folder = f"{_FOLDER}/{hash_of(given)}"
+        if self._said(used(folder)).strip() != "there":
+            self._send(given, folder)
+        return f"{folder}/{files[0].name}"
 
     def run(self, command: Sequence[str]) -> Ended:
         program = watched(shlex.join(command), f"export {LOCK}={_FOLDER}/lock")
         with attended() as waiting:
-            return self._ended(program, waiting)
+            try:
+                return self._ended(program, waiting)
+            except Broken as error:
+                if error.begun:
+                    raise  # half of it is done, and nobody knows which
+                time.sleep(_PAUSE)
+                return self._ended(program, waiting)
 
     def get(self, there: str, here: Path) -> None:
         here.write_bytes(self._printed(f"cat {shlex.quote(there)}", f"`{there}` cannot be read there"))
 
-    def _send(self, files: Sequence[Path], folder: str) -> None:
+    def _send(self, files: Mapping[str, Path], folder: str) -> None:
         """Whole, or not at all: another benchmark may be sending the same."""
+        # a script that is run again must not have its files removed by the end of the one before
+        coming = f"{arriving(folder)}.$$"
         script = f"""
             umask 077
-            mkdir -p {_FOLDER} && find {_FOLDER} -mindepth 1 -maxdepth 1 -mtime +{_KEPT} \
-                ! -name lock ! -name '{_PRIVATE}*' -exec rm -rf {{}} +
-            mkdir {folder}.$$ && tar -xf - -C {folder}.$$ && {{ [ -d {folder} ] || mv {folder}.$$ {folder}; }}
+            mkdir -p {_FOLDER} && {aged(_FOLDER, spared=f"{_PRIVATE}*")}
+            mkdir -p {coming} && tar -xf - -C {coming} && {arrived(coming, folder)}
             code=$?
-            rm -rf {folder}.$$
+            {cleared(coming, folder)}
             exit $code"""
         with _archived(files) as archive:
-            ended = self._ended(script, archive)
-        self._checked(ended, f"{files[0].name} cannot be brought there")
+            ended = self._harmless(script, archive)
+        self._checked(ended, f"{next(iter(files.values())).name} cannot be brought there")
 
     def _said(self, script: str) -> str:
         return self._printed(script, "a shell cannot be run there").decode(errors="replace")
@@ -164,18 +175,32 @@ class Ssh:
             failed: what to say where it fails.
         """
         with tempfile.TemporaryFile() as output:
-            self._checked(self._ended(script, subprocess.DEVNULL, output), failed)
+            self._checked(self._harmless(script, subprocess.DEVNULL, output), failed)
             output.seek(0)
             return output.read().partition(f"{_BEGINS}\n".encode())[2]
+
+    def _harmless(self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] = subprocess.DEVNULL) -> Ended:
+        """Run a script that does no harm when it is run twice: so it is where the connection breaks."""
+        try:
+            return self._ended(script, stdin, stdout)
+        except Broken:
+            for stream in (stdin, stdout):
+                if not isinstance(stream, int):
+                    stream.seek(0)
+            if not isinstance(stdout, int):
+                stdout.truncate()
+            time.sleep(_PAUSE)
+            return self._ended(script, stdin, stdout)
 
     def _ended(self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] = subprocess.DEVNULL) -> Ended:
         """Run a script of the shell there.
 
         Raises:
-            DeviceFailed: the machine cannot be reached, was lost, or does not end in time.
+            DeviceFailed: the machine cannot be reached, was lost, or does not end in time. `Broken`: the next
+                connection may hold.
         """
         where = f"device `{self.name}`"
-        command = (*self._ssh, "--", self._host, _by_sh(f"echo {_BEGINS}; echo {_BEGINS} >&2; cd || exit; {script}"))
+        command = (*self._ssh, "--", self._host, _by_sh(_marked(script)))
         try:
             done = subprocess.run(
                 command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=self._patience, check=False
@@ -188,14 +213,20 @@ class Ssh:
             raise DeviceFailed(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
         said = done.stderr.decode(errors="replace")
         _, begun, own = said.partition(f"{_BEGINS}\n")
-        said = own if begun else said
-        if done.returncode == LOST:
-            raise refusal(self.name, self._host, said)
-        return Ended(code_of(done.returncode), said)
+        words, itself, after = own.rpartition(f"{_ENDS}\n")
+        if done.returncode == LOST and not itself:
+            raise broken(self.name, self._host, own if begun else said, begun=bool(begun))
+        return Ended(code_of(done.returncode), words + after if begun else said)
 
     def _checked(self, ended: Ended, what: str) -> None:
         if ended.code != 0:
             raise refusal(self.name, self._host, ended.said, what)
+
+
+def _marked(script: str) -> str:
+    """A script with the lines by which it is known where its own words begin, and that it came to its end."""
+    ends = f"code=$?; [ $code -ne {LOST} ] || echo {_ENDS} >&2; exit $code"
+    return f"echo {_BEGINS}; echo {_BEGINS} >&2; cd || exit; ({script}\n); {ends}"
 
 
 def _by_sh(script: str) -> str:
@@ -210,12 +241,12 @@ def _by_sh(script: str) -> str:
 
 
 @contextlib.contextmanager
-def _archived(files: Sequence[Path]) -> Iterator[IO[bytes]]:
+def _archived(files: Mapping[str, Path]) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryFile() as archive:
         # what a link leads to: DVC may have put links to its cache in place of files
         with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
-            for file in files:
-                tar.add(file, file.name, filter=_nobodys)
+            for name, file in files.items():
+                tar.add(file, name, filter=_nobodys)
         archive.seek(0)
         yield archive
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.refusals import Case, fitting
+from makeweight_probe.last_words import last_line
 
 # The first that fits counts. HOST stands for the host.
+_GONE = (
+    Case("timed out", "it does not answer", "See whether it is switched on and in this network."),
+    Case("not responding", "it does not answer any more", "See whether it is switched on and in this network."),
+)
 _CASES = (
     Case(
         "identification has changed",
@@ -26,13 +31,22 @@ _CASES = (
     Case("could not resolve hostname", "no machine has the name `HOST`", "Mend `host:` of the device."),
     Case("connection refused", "nothing there answers SSH", "Start its SSH server, or mend the port."),
     Case("no route to host", "there is no way to it", "See whether it is switched on and in this network."),
-    Case("timed out", "it does not answer", "See whether it is switched on and in this network."),
-    Case("not responding", "it does not answer any more", "See whether it is switched on and in this network."),
+    *_GONE,
     Case(
         "no space left on device", "its disk is full", "Make room there; what makeweight keeps is ~/.cache/makeweight."
     ),
     Case("read-only file system", "its disk cannot be written to", "What makeweight keeps is ~/.cache/makeweight."),
 )
+_PASSING = ("connection reset", "connection closed", "closed by remote host", "broken pipe", "exchange_identification")
+"""What ssh says of a connection that ended, or was not taken, where the next one may hold: of a server that begins anew,
+or is asked too often at once (`MaxStartups` of sshd_config(5))."""
+
+
+class Broken(DeviceFailed):
+    """A connection broke, and nothing says that another would not hold."""
+
+    begun = False
+    """Whether something ran there already."""
 
 
 def refusal(device: str, host: str, said: str, doing: str | None = None) -> DeviceFailed:
@@ -52,3 +66,24 @@ def refusal(device: str, host: str, said: str, doing: str | None = None) -> Devi
     else:
         what, do = "the connection was lost", "See whether it is still there, and run again."
     return DeviceFailed(what if doing is None else f"{doing}: {what}", where=where, do=do)
+
+
+def broken(device: str, host: str, said: str, *, begun: bool) -> DeviceFailed:
+    """The error of ssh that failed itself: `Broken`, or one that another attempt would meet, too.
+
+    Args:
+        said: the standard error.
+        begun: whether something ran there, whose words stand before those of ssh.
+    """
+    if not begun:
+        told, low = refusal(device, host, said), said.lower()
+        passes = not low.strip() or any(sign in low for sign in _PASSING)
+        if not passes or fitting(_CASES, said, HOST=host) is not None:
+            return told
+        return Broken(told.what, where=told.where, do=told.do)
+    where = f"device `{device}`"
+    if (gone := fitting(_GONE, last_line(said), HOST=host)) is not None:
+        return DeviceFailed(gone[0], where=where, do=gone[1])
+    error = Broken("the connection was lost", where=where, do="See whether it is still there, and run again.")
+    error.begun = True
+    return error

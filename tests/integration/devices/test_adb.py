@@ -91,7 +91,40 @@ def test_files_go_there_side_by_side_once_and_come_back(phone: adbd.Device, tmp_
     assert len(phone.pushed) == count, "once for each content"
     at(phone).get(there, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == model.read_bytes()
-    assert not list(kept(phone).glob("*.[0-9]*")), "nothing half-written stays there"
+    assert not list(kept(phone).glob("*.*")), "nothing half-written stays there"
+
+
+def test_files_below_the_folder_of_the_first_go_there_by_their_paths(phone: adbd.Device, tmp_path: Path) -> None:
+    given = [tmp_path / "given" / name for name in ("model.onnx", "weights/a.bin", "other/a.bin")]
+    for file in given:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{file.parent.name}/{file.name}")
+    lying = phone.place(at(phone).put(*given)).parent
+    assert [(lying / file.relative_to(tmp_path / "given")).read_text() for file in given] == [
+        "given/model.onnx", "weights/a.bin", "other/a.bin",
+    ]  # fmt: skip
+
+
+def test_libraries_lie_beside_their_program_and_have_names_of_their_own(
+    phone: adbd.Device, pair: Pair, tmp_path: Path
+) -> None:
+    libraries = [tmp_path / place / "libx.so" for place in ("new", "old")]
+    for library in libraries:
+        library.parent.mkdir()
+        library.write_text(library.parent.name)
+    one, two = ([str(library) for library in libraries[:count]] for count in (1, 2))
+    timer = at(phone, benchmark={"litert": program(pair)}, libraries=one).timer(pair.a, {"x": (1, 4)})
+    assert phone.place(timer._binary).with_name("libx.so").read_text() == "new"
+    with pytest.raises(UsageError, match=r"several files have the name libx\.so\n.*name each once"):
+        at(phone, benchmark={"litert": program(pair)}, libraries=two).timer(pair.a, {"x": (1, 4)})
+
+
+def test_two_computers_that_time_there_at_once_write_to_different_files(phone: adbd.Device, pair: Pair) -> None:
+    """As where the device has no `flock`; and nothing of it stays."""
+    timers = [at(phone, benchmark={"litert": program(pair)}).timer(pair.a, {"x": (1, 4)}) for _ in range(2)]
+    assert timers[0]._asked.result != timers[1]._asked.result
+    assert timers[0].run(3) == timers[1].run(3)
+    assert not list(kept(phone).glob("scratch*"))
 
 
 def test_how_a_program_ended_there_is_told(phone: adbd.Device) -> None:
@@ -274,7 +307,7 @@ def test_a_full_device(phone: adbd.Device, tmp_path: Path) -> None:
             at(phone).put(tmp_path / "model.onnx")
     finally:
         phone.full = False
-    assert not list(kept(phone).glob("*.[0-9]*")), "nothing half-written stays there"
+    assert not list(kept(phone).glob("*.*")), "nothing half-written stays there"
 
 
 @pytest.mark.parametrize(

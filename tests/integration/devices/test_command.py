@@ -76,6 +76,19 @@ def test_a_benchmark_by_a_command(pair: Pair, tmp_path: Path, monkeypatch: pytes
     assert energy.facts.keys() == {"unavailable"}
 
 
+def test_models_of_one_graph_with_other_weights_are_prepared_each(pair: Pair, tmp_path: Path) -> None:
+    """Else an engine of the baseline's weights would be timed as the variant."""
+    built = timing_programs.program(tmp_path / "build", 'cat "$(dirname "$1")/weights/a.bin" > "$2/engine"\n')
+    device = board("cat {folder}/engine", prepare=f"{built} {{model}} {{folder}}")
+    for name, time_of_it in (("base", 3), ("sparse", 2)):
+        (tmp_path / name / "weights").mkdir(parents=True)
+        (tmp_path / name / "model.onnx").write_text("the same graph")
+        (tmp_path / name / "weights/a.bin").write_text(f"{time_of_it}")
+        weights = (str(tmp_path / name / "weights/a.bin"),)
+        model = Model("onnxruntime", str(tmp_path / name / "model.onnx"), 1, weights)
+        assert device.timer(model, {"x": (1, 4)}).run(1).times == (time_of_it * 1e6,)
+
+
 def test_places_are_filled_word_by_word(pair: Pair, tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     tool = timing_programs.program(tmp_path / "hear", f'for word in "$@"; do echo "$word"; done > {heard}; echo 1\n')

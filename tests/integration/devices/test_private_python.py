@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import sshd
+from file_locks import waited_for
 from makeweight.bench import bootstrap as furnishing
 from makeweight.devices.device import DeviceFailed, DeviceOptions
 from makeweight.devices.local import Local
 from makeweight.devices.ssh import Ssh, SshOptions
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_probe import bootstrap
+from makeweight_probe.alone import LOCK, locked
 
 NEEDED = ["tiny==1.0"]
 
@@ -159,3 +163,23 @@ def test_versions_are_those_that_are_here_unless_others_are_named() -> None:
         "OnnxRuntime==1.23.2",
         f"numpy=={version('numpy')}",
     ]
+
+
+def test_what_is_there_stays_as_long_as_something_measures_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another computer has it made anew, of other versions, meanwhile."""
+    own, lock = tmp_path / "own", tmp_path / "lock"
+    for made in ("old", "new"):
+        monkeypatch.setattr(bootstrap, "_make", lambda fresh, *_, made=made: (fresh.mkdir(), (fresh / made).touch()))
+        if made == "old":
+            assert bootstrap.run(own, NEEDED, [], None) == {"made": True}
+    monkeypatch.setenv(LOCK, str(lock))
+    with ThreadPoolExecutor(1) as beside, locked(lock, lambda: None):
+        asked = beside.submit(bootstrap.run, own, ["tiny==2.0"], [], None)
+        while not waited_for(lock):
+            assert not asked.done(), asked.result()
+            time.sleep(0.02)
+        still = [path.name for path in own.iterdir()]
+    assert asked.result() == {"made": True}
+    assert (still, [path.name for path in own.iterdir()]) == (["old"], ["new"])

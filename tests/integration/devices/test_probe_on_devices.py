@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import tiny_models
+from onnx.external_data_helper import set_external_data
 
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
@@ -16,6 +18,7 @@ from makeweight.bench.sitting import Pair
 from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended
 from makeweight.devices.local import Local
 from makeweight.measure.samples import store
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Silent
 from makeweight_probe.job import BlocksJob, MemoryJob, Model
@@ -41,7 +44,9 @@ class Elsewhere:
         folder = self.root / f"{len(list(self.root.iterdir()))}"
         folder.mkdir()
         for file in files:
-            shutil.copyfile(file, folder / file.name)
+            place = folder / file.relative_to(files[0].parent)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
         return str(folder / files[0].name)
 
     def run(self, command: Sequence[str]) -> Ended:
@@ -147,3 +152,18 @@ def test_a_file_of_the_users_named_like_one_of_pythons_does_not_take_its_place(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DeviceFailed, match="FileNotFoundError"):
         probe.run(HERE, JOB, print)
+
+
+def test_weights_of_one_name_in_two_folders_below_the_model(folder: Path) -> None:
+    """Each goes where the model looks for it; memory tells what is mapped of both."""
+    given = onnx.load(folder / "small.onnx")
+    for tensor, place in zip(given.graph.initializer, ("weights", "other", "weights/more"), strict=True):
+        set_external_data(tensor, f"{place}/a.bin")
+        (folder / place).mkdir(exist_ok=True)
+    onnx.save(given, folder / "model.onnx")
+    model = probe.model_of(OnnxRuntime().read(folder / "model.onnx"))
+    assert [Path(file).relative_to(folder).as_posix() for file in model.files] == [
+        "model.onnx", "other/a.bin", "weights/a.bin", "weights/more/a.bin",
+    ]  # fmt: skip
+    job = MemoryJob(model, str(folder / "inputs.npz"), 1)
+    assert probe.run(Elsewhere(folder / "there"), job, print).facts["run"] > 0

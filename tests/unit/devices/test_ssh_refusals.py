@@ -2,7 +2,7 @@
 
 import pytest
 
-from makeweight.devices.ssh_refusals import refusal
+from makeweight.devices.ssh_refusals import Broken, broken, refusal
 
 SAID = {
     "refused": ("ssh: connect to host 10.0.0.7 port 22: Connection refused\n", "nothing there answers SSH"),
@@ -36,3 +36,27 @@ def test_what_was_being_done_stands_first() -> None:
     assert (
         str(refusal("pi5", "pi5", said, "`x` cannot be read there").what) == f"`x` cannot be read there: {said.strip()}"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "begun", "again", "what"),
+    [
+        ("", False, True, "the connection was lost"),
+        ("kex_exchange_identification: Connection closed by remote host\n", False, True, "kex_exchange_identification"),
+        ("ssh: connect to host 10.0.0.7 port 22: Connection refused\n", False, False, "nothing there answers SSH"),
+        ("/etc/ssh/ssh_config: line 3: Bad configuration option: nonsense\n", False, False, "/etc/ssh/ssh_config: "),
+        # what ran there said so, and not ssh
+        ("tar: Permission denied (publickey)\nepoch 3\n", True, True, "the connection was lost"),
+        ("epoch 3\nclient_loop: send disconnect: Broken pipe\n", True, True, "the connection was lost"),
+        ("epoch 3\nTimeout, server 10.0.0.7 not responding.\n", True, False, "it does not answer any more"),
+    ],
+    ids=["silent", "too-many", "refused", "configuration", "words-of-a-program", "pipe", "vanished"],
+)
+def test_a_connection_that_broke_is_told_from_one_that_is_refused(
+    said: str, begun: bool, again: bool, what: str
+) -> None:
+    told = broken("pi5", "pi5", said, begun=begun)
+    assert told.what.startswith(what)
+    assert isinstance(told, Broken) is again
+    assert getattr(told, "begun", False) is (begun and again)
+    assert (told.where, bool(told.do)) == ("device `pi5`", True)

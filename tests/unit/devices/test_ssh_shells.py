@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import timing_programs
+from makeweight.bench import probe
+from makeweight.devices import ssh
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.ssh import Ssh, SshOptions, _shared
+from makeweight_base.errors import Exit
 
 # In place of ssh, a login to a folder by a shell that reads as csh does (csh(1), "Lexical structure" and "History
 # substitution"), after it has greeted.
@@ -92,3 +95,98 @@ def test_a_socket_whose_path_ssh_would_misread_is_not_had(
     with tempfile.TemporaryDirectory(prefix=name, dir="/tmp") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         assert bool(_shared(None)) == shared
+
+
+# A connection that breaks once, before anything runs there or after all of it has: what ssh says stands in a file
+BREAKS = """\
+home=${0%/*}
+if [ -f "$home/before" ]; then
+  [ -p /dev/stdin ] || cat >/dev/null
+  cat "$home/before" >&2; rm "$home/before"; exit 255
+fi
+"""
+AFTERWARDS = """\
+if [ -f "$HOME/after" ]; then
+  sh -c "$said"; cat "$HOME/after" >&2; rm "$HOME/after"; exit 255
+fi
+"""
+KEPT = ".cache/makeweight"
+RESET = "kex_exchange_identification: read: Connection reset by peer\n"
+
+
+@pytest.fixture
+def breaking(home: Path, board: Ssh, monkeypatch: pytest.MonkeyPatch) -> Ssh:
+    head, tail = LOGIN.split('cd "${0%/*}" && ')
+    script = f'{BREAKS}{head}cd "${{0%/*}}" && export HOME=$PWD\n{AFTERWARDS}{tail.replace("HOME=$PWD ", "")}'
+    timing_programs.program(home / "ssh", script)
+    monkeypatch.setattr(ssh, "_PAUSE", 0.0)
+    return board
+
+
+def test_an_exit_code_of_255_is_the_programs_own(board: Ssh) -> None:
+    """It is ssh's word for its own failure, and that of `sys.exit(-1)`."""
+    ended = board.run(["sh", "-c", "printf 'out of range' >&2; exit 255"])
+    assert (ended.code, ended.said) == (255, "out of range")
+    assert board.run(["sh", "-c", "kill -9 $$"]).code == -9
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("said", [RESET, ""], ids=["reset", "silent"])
+def test_what_does_no_harm_twice_is_tried_again(
+    breaking: Ssh, home: Path, tmp_path: Path, when: str, said: str
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\0PK\n\xff")
+    (home / when).write_text(said)
+    there = breaking.put(tmp_path / "model.onnx")
+    (home / when).write_text(said)
+    breaking.get(there, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"\0PK\n\xff"
+    assert not (home / when).exists()
+    (home / when).write_text(said)
+    breaking._send({"model.onnx": tmp_path / "model.onnx"}, f"{KEPT}/0123")
+    assert (home / KEPT / "0123/model.onnx").read_bytes() == b"\0PK\n\xff", "what was read once is sent anew"
+    assert not list((home / KEPT).glob("*.*")), "nothing half-written stays there"
+
+
+def test_a_program_is_tried_again_where_it_has_not_begun(breaking: Ssh, home: Path) -> None:
+    count = ["sh", "-c", "echo ran >> ran"]
+    (home / "before").write_text(RESET)
+    assert breaking.run(count).code == 0
+    assert (home / "ran").read_text() == "ran\n"
+    (home / "after").write_text("client_loop: send disconnect: Broken pipe\n")
+    with pytest.raises(DeviceFailed, match=r"device `board`: the connection was lost\n.*run again") as lost:
+        breaking.run(count)
+    assert lost.value.exit_code == Exit.ENVIRONMENT
+    assert (home / "ran").read_text() == "ran\nran\n"
+
+
+def test_what_another_attempt_would_meet_too_is_told_at_once(breaking: Ssh, home: Path, tmp_path: Path) -> None:
+    (home / "before").write_text("pi@board: Permission denied (publickey).\n")
+    with pytest.raises(DeviceFailed, match="it accepts no key of yours"):
+        breaking.get("x", tmp_path / "x")
+
+
+def test_files_below_the_folder_of_the_first_go_there_by_their_paths(board: Ssh, home: Path, tmp_path: Path) -> None:
+    """As the weights of an ONNX file may lie, two of the same name among them."""
+    given = [tmp_path / "given" / name for name in ("model.onnx", "weights/a.bin", "other/a.bin")]
+    for file in given:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{file.parent.name}/{file.name}")
+    lying = (home / board.put(*given)).parent
+    assert [(lying / file.relative_to(tmp_path / "given")).read_text() for file in given] == [
+        "given/model.onnx", "weights/a.bin", "other/a.bin",
+    ]  # fmt: skip
+
+
+def test_an_answer_of_before_is_none_of_now(board: Ssh, home: Path, tmp_path: Path) -> None:
+    """The same is asked twice, or by two at once, and the second process ends as if all were well and says nothing."""
+    python = timing_programs.program(home / "python", 'for last; do :; done\necho "$$" > "$last"\n')
+
+    def ask() -> str:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        return probe.process(board, ["./python"], "probe", "the same", "answer.json", folder, print).read_text()
+
+    assert ask() != ask(), "each has the answer of its own process"
+    timing_programs.program(python, "exit 0\n")
+    with pytest.raises(DeviceFailed, match="cannot be read there"):
+        ask()
