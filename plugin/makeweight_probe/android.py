@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from makeweight_probe import ProbeFailed
 from makeweight_probe.isa import telling
 
 _GETPROP = Path("/system/bin/getprop")
+_PATIENCE = 60.0
+"""Seconds for all that it is asked, of which a service that hangs takes ten."""
 _MARK = "==> "
 _SECTIONS = {
     "properties": "getprop",
@@ -35,7 +38,7 @@ ASK = "; ".join(f"echo '{_MARK}{name}'; {{ {ask}; }} 2>/dev/null" for name, ask 
 _PROPERTY = re.compile(r"^\[(.+?)\]: \[(.*)\]$", re.MULTILINE)
 _STATUS = re.compile(r"Thermal Status: (\d+)")
 _CURRENT = "Current temperatures from HAL:"
-_TEMPERATURE = re.compile(r"Temperature\{mValue=([-\d.]+).*?mName=([^,}]+)")
+_TEMPERATURE = re.compile(r"Temperature\{mValue=(-?\d+(?:\.\d+)?).*?mName=([^,}]+)")
 _EMULATORS = ("goldfish", "ranchu", "cutf_cvm")
 """Hardware that is none: the emulator's, old and new, and that of Cuttlefish."""
 _MILLI = 1000
@@ -49,10 +52,20 @@ Told = Mapping[str, str]
 
 
 def told_here() -> Told | None:
-    """What this device says; None: it is no Android."""
+    """What this device says; None: it is no Android.
+
+    Raises:
+        ProbeFailed: it does not answer.
+    """
     if not _GETPROP.exists():
         return None
-    asked = subprocess.run(["/system/bin/sh", "-c", ASK], capture_output=True, text=True, errors="replace", check=False)
+    command = ["/system/bin/sh", "-c", ASK]
+    try:
+        asked = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProbeFailed(f"this device has not told for {_PATIENCE:g} s what it is and how it is") from error
     return sections(asked.stdout)
 
 

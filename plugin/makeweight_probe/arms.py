@@ -54,8 +54,11 @@ def beside_a_meter(job: EnergyJob) -> Result:
         return Result({}, {"unavailable": str(error)})
     read = functools.cache(inputs.read)
     with contextlib.closing(meter), contextlib.ExitStack() as stack:
+        before = facts.conditions()
         arms = _arms(stack, arms_of(job), job.apart, read, energy.block_seconds(meter))
-        return energy.measure(meter, arms, len(read(job.inputs)), np.random.default_rng(job.seed))
+        result = energy.measure(meter, arms, len(read(job.inputs)), np.random.default_rng(job.seed))
+        result.facts.update(before=before, after=facts.conditions())
+        return result
 
 
 def _beside_control(

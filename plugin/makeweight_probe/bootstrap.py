@@ -127,7 +127,7 @@ def _try(folder: Path, runtimes: Sequence[str]) -> None:
     _Lacking: a runtime cannot be imported by it.
     """
     command = [str(folder / PYTHON), "-P", "-c", _IMPORT, *runtimes]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode < 0:
         raise _Lacking("runtime", f"it ends with signal {-done.returncode}")
     if done.returncode:
@@ -149,7 +149,9 @@ def _carry_out(command: Sequence[str]) -> str:
     """
     # what a user's own variables say of other folders is not meant here
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PIP_TARGET")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, env=environment
+    )
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}"
         raise _Lacking(lacking(said), error(said))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import android, gpu, sessions, slowing, sysfs
+from makeweight_probe import android, gpu, heat, quota, sessions, slowing, sysfs
 from makeweight_probe.isa import telling
 from makeweight_probe.job import CPU, FactsJob, Result
 
@@ -30,7 +30,13 @@ def ask(job: FactsJob) -> Result:
     # nothing here takes it; but all that is asked later does, and then it would be late to say so
     if importlib.util.find_spec("numpy") is None:
         raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
-    return Result({}, {"identity": identity(job.execution_provider), "conditions": conditions()})
+    found: dict[str, Any] = {"identity": identity(job.execution_provider), "conditions": conditions()}
+    if job.lacking:
+        from makeweight_probe import lacking  # it takes what measures, and facts are asked often
+
+        told = lacking.told(found["identity"], found["conditions"], job.meter)
+        found["lacking"] = {what: list(lack) for what, lack in told.items() if lack is not None}
+    return Result({}, found)
 
 
 def identity(execution_provider: str = CPU) -> dict[str, Any]:
@@ -90,19 +96,26 @@ def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
 
 def conditions() -> dict[str, Any]:
     """What may be another at the next call: load, temperature, which processors this process may run on, governor and
-    frequency of the first of these, what slows it down. None: not told by this system."""
+    frequency of the first of these, what slows it down or limits what it may compute. None: not told by this system."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     cpufreq = f"{_CPUS}/cpu{cpus[0] if cpus else 0}/cpufreq"
     own = {
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load": _load(),
         "governor": sysfs.value(f"{cpufreq}/scaling_governor"),
         "frequency_khz": sysfs.value(f"{cpufreq}/scaling_cur_freq"),
-        "temperature_millicelsius": sysfs.value("/sys/class/thermal/thermal_zone0/temp"),
+        "temperature_millicelsius": heat.millicelsius(),
         "cpus": cpus,
-        "throttling": slowing.state(used=cpus),
+        "throttling": {**slowing.state(used=cpus), "quota": quota.state()},
     }
     told = android.told_here()
     return own if told is None else android.added(own, told)
+
+
+def _load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows; a sandbox that hides it
+        return None
 
 
 def last_level_cache() -> int | None:
@@ -119,7 +132,7 @@ def last_level_cache() -> int | None:
 def _cpuinfo() -> dict[str, str]:
     """The first processor of /proc/cpuinfo; empty where there is none."""
     try:
-        block = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
+        block = Path("/proc/cpuinfo").read_text(errors="replace").split("\n\n", 1)[0]
     except OSError:
         return {}
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}

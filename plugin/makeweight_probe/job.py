@@ -66,10 +66,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class FactsJob:
-    """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`."""
+    """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`; where asked for, `lacking`."""
 
     execution_provider: str = CPU
     """What is to compute there."""
+    lacking: bool = False
+    """Whether to try out what cannot be measured there, see `lacking.py`: by name, the reason and what to do."""
+    meter: str | Mapping[str, Any] | None = None
+    """What is to read energy then, as `EnergyJob` has it."""
 
     def files(self) -> tuple[Files, ...]:
         return ()

@@ -36,7 +36,7 @@ def peak_bytes() -> int:
 
 def _status() -> dict[str, int]:
     """What it counts in kB, in bytes."""
-    lines = (line.split() for line in _STATUS.read_text().splitlines())
+    lines = (line.split() for line in _STATUS.read_text(errors="replace").splitlines())
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if len(words) == 3 and words[2] == "kB"}
 
 
@@ -55,13 +55,21 @@ def mapped_bytes(files: Sequence[str], mappings: str) -> int:
     """
     wanted = {str(Path(file).resolve()) for file in files}
     total, within = 0, False
-    for line in mappings.splitlines():
+    for line in mappings.split("\n"):  # a name may hold what else ends a line
         words = line.split(maxsplit=5)
+        if not words:
+            continue
         if "-" in words[0] and not words[0].endswith(":"):
             within = len(words) == 6 and words[5] in wanted
         elif within and words[0] == "Rss:":
             total += int(words[1]) * 1024
     return total
+
+
+def _mapped(files: Sequence[str]) -> int | None:
+    """None: this system does not tell."""
+    # as Python has names of files that are no text
+    return mapped_bytes(files, _MAPPINGS.read_text(errors="surrogateescape")) if _MAPPINGS.exists() else None
 
 
 def measure(job: MemoryJob) -> Result:
@@ -100,7 +108,7 @@ def measure(job: MemoryJob) -> Result:
     phases = {"load": load_peak - before, "first": first_peak - before, "steady": steady_peak - before}
     told: dict[str, Any] = {
         "anonymous": None if after is None or anonymous is None else after - anonymous,
-        "mapped": mapped_bytes(job.model.files, _MAPPINGS.read_text()) if _MAPPINGS.exists() else None,
+        "mapped": _mapped(job.model.files),
         "allocation": getattr(session, "allocation", None),
     }
     if hasattr(session, "device_memory"):

@@ -16,6 +16,8 @@ _SYS = Path("/sys")
 # https://www.kernel.org/doc/html/latest/driver-api/thermal/sysfs-api.html
 _SLOWING = re.compile(r"Processor|intel_powerclamp|(thermal-)?(cpufreq|cpuidle|idle)\b.*")
 _TRIP = re.compile(r"trip_point_(\d+)_type")
+_PATIENCE = 5.0
+"""Seconds for a question to the firmware."""
 
 
 def _firmware() -> str | None:
@@ -24,7 +26,10 @@ def _firmware() -> str | None:
     if tool is None:
         return None
     try:
-        return subprocess.run([tool, "get_throttled"], capture_output=True, text=True, check=True, timeout=5).stdout
+        asked = [tool, "get_throttled"]
+        return subprocess.run(
+            asked, capture_output=True, text=True, errors="replace", check=True, timeout=_PATIENCE
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -72,14 +72,21 @@ def _launch(model: Model, fed: str, offset: int) -> float:
     asked = json.dumps({"model": asdict(model), "inputs": fed})
     try:
         done = subprocess.run(
-            command, input=asked, capture_output=True, text=True, check=False, env=environment, timeout=_PATIENCE
+            command,
+            input=asked,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env=environment,
+            timeout=_PATIENCE,
         )
     except subprocess.TimeoutExpired as error:
         raise ProbeFailed(f"a launch has not answered for {_PATIENCE:g} s") from error
-    words = done.stdout.split()
-    if done.returncode != 0 or not words:
+    told = done.stdout.strip()
+    if done.returncode != 0 or not told.isdecimal():
         raise ProbeFailed(f"a launch ended with {ended(done.returncode, done.stderr)}")
-    return float(words[-1])
+    return float(told)
 
 
 def start(model: Model, fed: str) -> int:
@@ -93,13 +100,15 @@ def start(model: Model, fed: str) -> int:
 
 
 def main() -> None:
-    asked = json.loads(sys.stdin.read())
-    try:
-        took = start(load_model(asked["model"]), asked["inputs"])
-    except ProbeFailed as error:
-        sys.exit(str(error))
-    # last: what a runtime prints stands before it
-    sys.stdout.write(f"\n{took}\n")
+    # what a runtime prints, at its end too, must not stand beside the answer
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)
+        asked = json.loads(sys.stdin.read())
+        try:
+            took = start(load_model(asked["model"]), asked["inputs"])
+        except ProbeFailed as error:
+            sys.exit(str(error))
+        answer.write(f"{took}\n")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def value(path: str | Path) -> str | None:
-    """None: this system does not tell it."""
+    """None: this system does not tell it. What is no UTF-8 in it is replaced: a board's tables may hold anything."""
     try:
-        return Path(path).read_text().strip()
+        return Path(path).read_bytes().decode(errors="replace").strip()
     except OSError:
         return None

@@ -12,6 +12,9 @@ _SINCE = 16
 _LEAST_SHARE = 0.6
 """Of the clock that it may have, what the fastest processor has under the governor `performance`, turbo or not."""
 _PERFORMANCE = "performance"
+_LEAST_STOOD = 0.01
+"""Of the time that a group computed under a limit, what it may stand still for that: the kernel hands its quota out in
+small pieces, so that one that just has enough is held back for moments, too."""
 
 
 def objection(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
@@ -20,6 +23,8 @@ def objection(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None
     was, now = before.get("throttling") or {}, after.get("throttling") or {}
     if (events := _grown(was, now, "events")) > 0:
         return f"the processor was throttled {events} time{'' if events == 1 else 's'}"
+    if (held := _held_back(was.get("quota") or {}, now.get("quota") or {})) is not None:
+        return held
     for told in (now, was):
         if told.get("cooling"):
             return f"it was slowed down to cool it ({', '.join(told['cooling'])})"
@@ -40,6 +45,19 @@ def objection(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None
 def _grown(was: Mapping[str, Any], now: Mapping[str, Any], name: str) -> int:
     first, last = was.get(name), now.get(name)
     return 0 if first is None or last is None else int(last) - int(first)
+
+
+def _held_back(was: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """By the limit of a control group, see `quota.state`."""
+    if (times := _grown(was, now, "throttled")) <= 0:
+        return None
+    stood, limited = _grown(was, now, "throttled_us"), _grown(was, now, "limited_us")
+    known = None not in (was.get("throttled_us"), now.get("throttled_us")) and limited > 0
+    if known and stood < _LEAST_STOOD * limited:
+        return None
+    often = f"{times} time{'' if times == 1 else 's'}" + (f", for {stood / 1e6:.2g} s" if known else "")
+    most = float(now["processors"])
+    return f"the limit of its control group, {most:.3g} processor{'' if most == 1 else 's'}, held it back {often}"
 
 
 def _bits(was: int | None, now: int | None) -> str | None:

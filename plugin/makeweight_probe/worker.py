@@ -64,7 +64,7 @@ class Worker:
         self._patience = patience
         self._folder = tempfile.TemporaryDirectory(prefix="makeweight-arm-")
         # a pipe that nobody reads would fill up and stop it
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed when the context is left)
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (closed when the context is left)
         self._process = subprocess.Popen(
             command or [sys.executable, *(["-P"] if sys.flags.safe_path else []), "-m", "makeweight_probe.worker"],
             stdin=subprocess.PIPE,

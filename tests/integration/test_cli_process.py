@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 import tiny_models
 
+from makeweight.cli import main
+from makeweight.verbs import devices
+from makeweight_base.errors import Exit
+
 HEAVY = ("torch", "torch_pruning", "onnx", "onnxruntime", "onnxscript", "dvc", "ruamel", "PIL", "sklearn")
 # Runs the command line, then tells which modules it took.
 SPY = """
@@ -104,6 +108,24 @@ def test_a_device_is_asked_what_it_is_without_arrays(folder: Path) -> None:
     assert code == 0
     assert not modules & {*HEAVY, "numpy"}
     assert json.loads((folder / "reports" / "devices" / "local.json").read_text())["status"] == "ok"
+
+
+def test_devices_are_listed_with_what_cannot_be_measured_on_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On all others, too, than the one of which `doctor` tells."""
+    away = "away: {kind: command, run: 'no-such-tool {model}'}"
+    (folder / "makeweight.yaml").write_text(f"{CONFIG}devices:\n  local: {{kind: local, meter: rappel}}\n  {away}\n")
+    monkeypatch.chdir(folder)
+    assert main(["devices", "--json"]) == Exit.PASS
+    told = json.loads(capsys.readouterr().out)
+    assert told["local"]["unavailable"]["energy"].startswith("no meter `rappel` is known here; ")
+    assert told["away"]["unavailable"]["throughput"] == "programs that time a model run one batch"
+    for each in told.values():
+        assert each["unavailable"].keys() == each["remedies"].keys()
+    shown = told["local"]["unavailable"], told["local"]["remedies"]
+    devices._show_lacking("local", *shown)
+    assert "Mend `meter:` of the device." in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_report_loads_no_runtime(folder: Path) -> None:

@@ -94,6 +94,16 @@ def test_one_that_dies_in_the_middle_of_an_answer_is_lost_with_its_last_words(fo
         arm.wait()
 
 
+def test_last_words_that_are_no_text_are_told_as_far_as_they_are(folder: Path) -> None:
+    """As a runtime prints a path in an encoding of its own."""
+    words = "import sys; input(); sys.stderr.buffer.write(b'no m\\xe9moire left'); sys.exit(1)"
+    with (
+        worker(folder, sys.executable, "-c", words) as arm,
+        pytest.raises(ArmLost, match="the process of arm b ended with exit code 1: no m.moire left"),
+    ):
+        arm.wait()
+
+
 def test_one_that_does_not_listen_is_ended(folder: Path) -> None:
     """It takes no notice of being asked to end."""
     deaf = (

@@ -225,10 +225,14 @@ def test_doctor_tells_what_cannot_be_measured_here(capsys: pytest.CaptureFixture
     told = json.loads(capsys.readouterr().out)
     assert told["makeweight"] == makeweight.__version__
     assert "energy" in told["unavailable"]
+    assert told["remedies"].keys() == told["unavailable"].keys()
+    assert all(do.strip() for do in told["remedies"].values())
     assert told["identity"]["cores"] >= 1
     assert "onnxruntime-gpu" in told["unavailable"]["execution_provider: cuda"]
     assert main(["doctor"]) == 0
-    assert "energy" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "energy unavailable: " in shown
+    assert "have a meter beside the machine read" in shown
 
 
 def test_doctor_tells_of_a_runtime_that_cannot_be_imported(

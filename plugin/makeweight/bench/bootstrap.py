@@ -116,7 +116,7 @@ def _fetched(folder: Path, needed: Sequence[str], answer: dict[str, Any]) -> lis
         "--dest", str(folder), "--only-binary", ":all:", "--implementation", "cp", "--python-version", version,
         "--abi", abi, "--abi", "abi3", "--abi", "none", *tags, *needed,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}"
         lacking = there.lacking(said)

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,11 +75,13 @@ class Facts:
     """What a device says of itself.
 
     `identity` (model, CPU, ISA, runtime versions, emulated or not) is part of every key; `conditions` (load,
-    governor, temperature) are recorded and never part of one.
+    governor, temperature) are recorded and never part of one. `lacking`: what cannot be measured there, by name the
+    reason and what to do; empty where that was not asked.
     """
 
     identity: dict[str, Any]
     conditions: dict[str, Any]
+    lacking: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def model_of(made: artifact.Model, options: DeviceOptions = DeviceOptions()) -> Model:  # noqa: B008 - it is frozen
@@ -95,6 +97,13 @@ def facts(device: Device, tell: Callable[[str], None], execution_provider: str =
     DeviceFailed: the device cannot be reached, or what is to compute there is not to be had.
     """
     return Facts(**run(device, FactsJob(execution_provider), tell).facts)
+
+
+def facts_in_full(device: Device, tell: Callable[[str], None], options: DeviceOptions) -> Facts:
+    """The same with what cannot be measured there, which takes longer."""
+    job = FactsJob(options.execution_provider, lacking=True, meter=options.energy_meter)
+    told = run(device, job, tell).facts
+    return Facts(**{**told, "lacking": {what: tuple(lack) for what, lack in told.get("lacking", {}).items()}})
 
 
 def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting = Setting()) -> Result:  # noqa: B008

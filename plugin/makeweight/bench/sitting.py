@@ -149,18 +149,25 @@ def carry_out(
             progress.say(saying)
         return ask(job)
 
+    def undisturbed(job: Job, saying: str) -> Result:
+        """The same of a job that is one process by itself."""
+        result, repeated = of_times(job, saying), 0
+        while _measured_again(result, repeated, rest, progress):
+            result, repeated = of_times(job), repeated + 1
+        return result
+
     starts = None
     if aim.start_limits is not None:
         limits = aim.start_limits
         asked = StartsJob(pair.a, pair.b, pair.inputs, LAUNCHES, options.seconds, limits, seed, pair.inputs_b)
-        starts = of_times(asked, "  cold starts: fresh processes in turns")
+        starts = undisturbed(asked, "  cold starts: fresh processes in turns")
     peaks: dict[str, list[dict[str, Any]]] = {arm: [] for arm in pair.arms}
     if aim.memory:
         peaks = _peaks(ask, pair, options.processes, memory_of_a)
     energy = None
     if aim.energy:
         long_blocks = EnergyJob(pair.a, pair.b, pair.inputs, apart, options.energy_meter, seed, pair.inputs_b)
-        energy = of_times(long_blocks, "  energy: long blocks in turns, with rests between them")
+        energy = undisturbed(long_blocks, "  energy: long blocks in turns, with rests between them")
     profiles: dict[str, dict[str, Any]] = {}
     if aim.profile and emulated is None:
         profiles = _profiles(ask, pair, apart)
@@ -251,11 +258,8 @@ def _launched(
         result = process(share, index, warming and tuple(warming))
         if "unavailable" in result.facts or Timings((result,), {}).emulated is not None:
             return (result,)  # of an emulated processor no time counts, and one process tells that
-        slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
-        if slowed is not None and repeated < MOST_REPEATS:
+        if _measured_again(result, repeated, rest, progress):
             repeated += 1
-            progress.say(f"  {slowed}: measured again after {COOLING:g} s of rest ({repeated} of {MOST_REPEATS})")
-            rest(COOLING)
             continue
         results.append(result)
         spent += float(result.facts["seconds"])
@@ -265,6 +269,20 @@ def _launched(
         time_is_up = options.seconds - spent < options.seconds / MOST_PROCESSES
         if decided(Timings(tuple(results), {})) or time_is_up or len(results) >= MOST_PROCESSES:
             return tuple(results)
+
+
+def _measured_again(result: Result, repeated: int, rest: Callable[[float], None], progress: Progress) -> bool:
+    """Whether the device was slowed down meanwhile, and another time is worth while; after a rest.
+
+    Args:
+        repeated: how often it was so before.
+    """
+    slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
+    if slowed is None or repeated >= MOST_REPEATS or "unavailable" in result.facts:
+        return False
+    progress.say(f"  {slowed}: measured again after {COOLING:g} s of rest ({repeated + 1} of {MOST_REPEATS})")
+    rest(COOLING)
+    return True
 
 
 def _end_to_end(ask: Callable[[Job], Result], device: Device, job: BlocksJob, one: Pipeline, other: Pipeline) -> Result:

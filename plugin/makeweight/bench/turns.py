@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,13 @@ FEWEST_ROUNDS = 8
 _TRIED = 3
 """Inferences by which a model's time is found."""
 _MS = 1e6
+_NO_OPERATORS = "programs that time a model tell nothing of its operators"
+_NO_PIPELINE = "there is no Python there, so your code around the model cannot run"
+_NO_STARTS = "programs that time a model tell nothing of how long it takes to load"
+_NO_BATCHES = "programs that time a model run one batch"
+_WITH_PYTHON = "Measure it where there is Python: `python:` of an `adb` device, or one over `ssh`."
+_NOT_TOLD = "what runs the programs does not tell it"
+_CONDITIONS = {"load": "load", "temperature": "temperature_millicelsius", "frequency": "frequency_khz"}
 
 
 def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting: Setting) -> Result:
@@ -58,18 +65,18 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
         DeviceFailed: the device was lost, or a program fails there.
     """
     if isinstance(job, FactsJob):
-        return Result({}, {"identity": device.identity(), "conditions": device.conditions()})
+        told: dict[str, Any] = {"identity": device.identity(), "conditions": device.conditions()}
+        return Result({}, {**told, "lacking": _lacking(device, job, told["conditions"])} if job.lacking else told)
     if isinstance(job, AnswersJob):
         raise DeviceFailed("programs that time a model tell no answers of it", where=f"device `{device.name}`")
     if isinstance(job, ProfileJob):
-        reason = "programs that time a model tell nothing of its operators"
-        return Result({}, {"profiles": [{"unavailable": reason} for _ in job.models]})
+        return Result({}, {"profiles": [{"unavailable": _NO_OPERATORS} for _ in job.models]})
     if isinstance(job, PipelineJob):
-        return Result({}, {"unavailable": "there is no Python there, so your code around the model cannot run"})
+        return Result({}, {"unavailable": _NO_PIPELINE})
     if isinstance(job, StartsJob):
-        return Result({}, {"unavailable": "programs that time a model tell nothing of how long it takes to load"})
+        return Result({}, {"unavailable": _NO_STARTS})
     if isinstance(job, MatrixJob):
-        return Result({}, {"unavailable": "programs that time a model run one batch"})
+        return Result({}, {"unavailable": _NO_BATCHES})
     if setting != Setting():
         where, do = f"device `{device.name}`", "Leave `cpus` and `governor` out."
         raise UsageError("without Python there nothing can be set while it measures", where=where, do=do)
@@ -77,6 +84,24 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
         if isinstance(job, BlocksJob):
             return _blocks(device, job)
         return _energy(device, job) if isinstance(job, EnergyJob) else _memory(device, job)
+
+
+def _lacking(device: Programmed, job: FactsJob, conditions: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """As the probe tells it of machines with Python."""
+    reasons = {
+        "operators": _NO_OPERATORS,
+        "end-to-end latency": _NO_PIPELINE,
+        "cold starts": _NO_STARTS,
+        "throughput": _NO_BATCHES,
+        "cold latency": "caches cannot be emptied between two inferences of a program",
+        "cpu time": "programs that time a model tell no times of the processor",
+        **{what: _NOT_TOLD for what, fact in _CONDITIONS.items() if conditions.get(fact) is None},
+    }
+    try:
+        device.meter(job.meter).close()
+    except NoMeter as error:
+        reasons["energy"] = str(error)
+    return {what: (reason, _WITH_PYTHON) for what, reason in reasons.items()}
 
 
 def _blocks(device: Programmed, job: BlocksJob) -> Result:
@@ -180,8 +205,10 @@ def _energy(device: Programmed, job: EnergyJob) -> Result:
     except NoMeter as error:
         return Result({}, {"unavailable": str(error)})
     with contextlib.closing(meter):
+        before = device.conditions()
         arms = {name: _Block(_timer(device, *each)) for name, each in arms_of(job).items()}
         found = energy.measure(meter, arms, 1, np.random.default_rng(job.seed))
+        found.facts.update(before=before, after=device.conditions())
     if "source" in found.facts:
         found.facts["source"] = f"{found.facts['source']}, a program's start and the model's loading with it"
     return found

@@ -38,7 +38,7 @@ _CASES = (
     Case("read-only file system", "its disk cannot be written to", "What makeweight keeps is ~/.cache/makeweight."),
 )
 _PASSING = ("connection reset", "connection closed", "closed by remote host", "broken pipe", "exchange_identification")
-"""What ssh says of a connection that ended, or was not taken, where the next one may hold: of a server that begins anew,
+"""What ssh says of a connection that ended, or was not taken, where the next may hold: of a server that begins anew,
 or is asked too often at once (`MaxStartups` of sshd_config(5))."""
 
 

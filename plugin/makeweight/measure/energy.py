@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
+from makeweight.measure.latency import meaningless
 from makeweight.measure.sampled import quantile_interval
 from makeweight.measure.statistics import MEDIAN
 from makeweight.measure.timings import Timings
@@ -56,5 +57,7 @@ def _objection(timings: Timings) -> str | None:
         return timings.emulated
     if "unavailable" in told.facts:
         return str(told.facts["unavailable"])
+    if (reason := meaningless(Timings((told,), {}))) is not None:
+        return reason
     lost = any(float(np.median(told.samples[f"joules_{arm}"])) <= 0 for arm in ("a", "b"))
     return _LOST if lost else None

@@ -5,6 +5,7 @@ https://github.com/tensorflow/tensorflow/tree/master/tensorflow/lite/tools/bench
 
 from __future__ import annotations
 
+import math
 import re
 
 from makeweight.programs.program import Asked, CannotRun, Garbage, Told, checked, free
@@ -61,6 +62,9 @@ class BenchmarkModel:
 
 def _float(text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
         raise Garbage(f"`{text}` is no number") from error
+    if not math.isfinite(value):
+        raise Garbage(f"`{text}` is no number")
+    return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,17 @@ def _asked(project: Project, name: str) -> dict[str, Any]:
     """Its kind, and what it says of itself or why it does not."""
     entry = project.device(name)
     try:
-        facts = probe.facts(entry.connect(), lambda _: None, entry.options.execution_provider)
+        facts = probe.facts_in_full(entry.connect(), lambda _: None, entry.options)
     except DeviceFailed as error:
         return {"kind": entry.kind, "reason": error.what, "do": error.do}
-    return {"kind": entry.kind, "identity": facts.identity, "conditions": facts.conditions}
+    unavailable, remedies = ({what: lack[part] for what, lack in facts.lacking.items()} for part in (0, 1))
+    return {
+        "kind": entry.kind,
+        "identity": facts.identity,
+        "conditions": facts.conditions,
+        "unavailable": unavailable,
+        "remedies": remedies,
+    }
 
 
 def _show(told: dict[str, dict[str, Any]]) -> None:
@@ -77,6 +84,8 @@ def _show(told: dict[str, dict[str, Any]]) -> None:
         identity, load = each["identity"], each["conditions"]["load"]
         what = described(identity)
         what += f", load {load:.2f}" if load is not None else ""
+        quota = (each["conditions"].get("throttling") or {}).get("quota")
+        what += f", limited to {quota['processors']:.3g} processors" if quota else ""
         runtimes = ", ".join(f"{runtime} {version}" for runtime, version in identity["runtimes"].items())
         none = "none: nothing can be measured there"
         if registry.load("device", each["kind"]).__dict__.get("furnished"):
@@ -84,4 +93,17 @@ def _show(told: dict[str, dict[str, Any]]) -> None:
         by = identity.get("by")
         runtimes = f"those of `{by}`" if by else runtimes or none
         table.add_row(name, each["kind"], what, runtimes)
+    console.show(table, sys.stdout)
+    for name, each in told.items():
+        if each.get("unavailable"):
+            _show_lacking(name, each["unavailable"], each["remedies"])
+
+
+def _show_lacking(name: str, unavailable: Mapping[str, str], remedies: Mapping[str, str]) -> None:
+    from rich.table import Table
+
+    table = Table(f"unavailable on {name}", "", box=None, pad_edge=False, padding=(0, 2))
+    for what, reason in unavailable.items():
+        table.add_row(what, f"{reason}. {remedies[what]}")
+    print()
     console.show(table, sys.stdout)

@@ -11,96 +11,56 @@ from makeweight.bench.probe import Facts
 from makeweight.report import console
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.installed import installed
-from makeweight_probe import ProbeFailed, memory, meters, sessions, slowing
+from makeweight_probe import ProbeFailed, lacking
 from makeweight_probe import facts as machine
-from makeweight_probe.job import Model
+from makeweight_probe.lacking import Lack
 
 
 def run(*, as_json: bool) -> Exit:
     facts = Facts(machine.identity(), machine.conditions())
     extras = {extra: {name: installed(name) for name in packages} for extra, packages in registry.EXTRAS.items()}
-    objections = _objections(facts)
+    lacks = _lacks(facts)
     if as_json:
         told = {
             "makeweight": makeweight.__version__,
             "extras": extras,
             "identity": facts.identity,
             "conditions": facts.conditions,
-            "unavailable": {what: reason for what, reason in objections.items() if reason},
+            "unavailable": {what: lack[0] for what, lack in lacks.items() if lack is not None},
+            "remedies": {what: lack[1] for what, lack in lacks.items() if lack is not None},
         }
         print(json.dumps(told))
     else:
-        _show(facts, extras, objections)
+        _show(facts, extras, lacks)
     return Exit.PASS
 
 
-def _objections(facts: Facts) -> dict[str, str | None]:
-    """What can be measured, and the reason why not here."""
+def _lacks(facts: Facts) -> dict[str, Lack | None]:
+    """What can be measured, and where it cannot be here the reason and what to do."""
     versions: list[str | None] = []
-    broken: dict[str, str | None] = {}
+    broken: dict[str, Lack | None] = {}
     for name in registry.names("runtime"):
         try:
             versions.append(registry.load("runtime", name)().version())
         except UsageError as error:  # somebody else's, which lacks something
-            broken[f"runtime {name}"] = error.what
-    return {
-        **broken,
-        "latency": None if any(versions) else "needs `pip install 'makeweight[onnx]'`",
-        "peak memory": _memory_objection(),
-        "energy": _energy_objection(),
-        "cold latency": None if machine.last_level_cache() else "this system does not tell how large its caches are",
-        "frequency": _frequency_objection(facts),
-        "throttling": _throttling_objection(),
-        "execution_provider: cuda": _cuda_objection(),
-        **{f"operators, {name}": _profile_objection(name) for name in facts.identity["runtimes"]},
-    }
+            broken[f"runtime {name}"] = error.what, error.do or "Mend it, or take it out."
+    told = lacking.told(facts.identity, facts.conditions)
+    if not facts.identity["emulated"]:
+        none = "no runtime is installed", "Install one: `pip install 'makeweight[onnx]'`."
+        told["latency"] = None if any(versions) else none
+    return {**broken, **told, "execution_provider: cuda": _of_cuda()}
 
 
-def _frequency_objection(facts: Facts) -> str | None:
-    if facts.conditions["frequency_khz"] is not None:
-        return None
-    return "this machine shows no cpufreq, as most virtual machines do; so its governor cannot be set either"
-
-
-def _throttling_objection() -> str | None:
-    if slowing.is_told():
-        return None
-    return "this machine tells of no heat: no counters of throttling, no cooling devices, no firmware of a Raspberry Pi"
-
-
-def _cuda_objection() -> str | None:
-    """Why nothing can be measured on a GPU."""
+def _of_cuda() -> Lack | None:
+    """What is lacking to measure on a GPU."""
     try:
         machine.identity("cuda")
     except ProbeFailed as error:
-        return str(error)
+        return str(error), "Only a device of `execution_provider: cuda` needs it."
     return None
 
 
-def _profile_objection(runtime: str) -> str | None:
-    """Why what its operators take is not known."""
-    profiling = sessions.profiling(Model(runtime, "", 1))
-    return profiling if isinstance(profiling, str) else None
-
-
-def _memory_objection() -> str | None:
-    try:
-        memory.peak_bytes()
-        memory.reset_peak()
-    except memory.NoHighWaterMark as error:
-        return str(error)
-    return None
-
-
-def _energy_objection() -> str | None:
-    try:
-        meters.find(None).close()
-    except meters.NoMeter as error:
-        return str(error)
-    return None
-
-
-def _show(facts: Facts, extras: dict[str, dict[str, str | None]], objections: dict[str, str | None]) -> None:
+def _show(facts: Facts, extras: dict[str, dict[str, str | None]], lacks: dict[str, Lack | None]) -> None:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
@@ -119,6 +79,9 @@ def _show(facts: Facts, extras: dict[str, dict[str, str | None]], objections: di
         "load", "unknown" if load is None else f"{load:.2f}" + (" (busy: expect a high noise floor)" if busy else "")
     )
     table.add_row("governor", governor or "not told by this system")
-    for what, reason in objections.items():
-        table.add_row(what, "can be measured" if reason is None else f"unavailable: {reason}")
+    if (quota := conditions["throttling"]["quota"]) is not None:
+        most = f"{quota['processors']:.3g} of {identity['cores']} processors, by the limit of its control group: "
+        table.add_row("at once", f"{most}a benchmark that this holds back is repeated, then inconclusive")
+    for what, lack in lacks.items():
+        table.add_row(what, "can be measured" if lack is None else f"unavailable: {lack[0]}. {lack[1]}")
     console.show(table, sys.stdout)

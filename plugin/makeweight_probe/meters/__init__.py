@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-from makeweight_probe import ProbeFailed
+from makeweight_probe import ProbeFailed, in_a_line
 from makeweight_probe.power import NoMeter as NoMeter
 
 GROUP = "makeweight.meters"
@@ -76,15 +76,20 @@ def find(asked: Asked | None) -> Meter:
         )
     reasons = []
     for each in known if name is None else [name]:
-        module = _module(each) if each in _built_in() else brought[each].load()
-        if name is None and getattr(module, "BY_NAME_ONLY", False):
-            continue
-        if (wrong := _misfit(each, module, options)) is not None:
-            raise ProbeFailed(wrong)
         try:
+            module = _module(each) if each in _built_in() else brought[each].load()
+            if name is None and getattr(module, "BY_NAME_ONLY", False):
+                continue
+            if (wrong := _misfit(each, module, options)) is not None:
+                raise ProbeFailed(wrong)
             return cast(Meters, module).open_meter(**options)
         except NoMeter as error:
             reasons.append(f"{each}: {error}")
+        except Exception as error:
+            if each in _built_in() or isinstance(error, ProbeFailed):
+                raise
+            # somebody else's, which lacks something: the others may do
+            reasons.append(f"{each}: it cannot be opened: {in_a_line(error)}")
     raise NoMeter("; ".join(reasons))
 
 

@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from makeweight_probe.meters import NoMeter
@@ -41,12 +42,14 @@ def open_meter(
     time: Column | None = None,
     time_unit: str = "s",
     separator: str = ",",
+    decimal: str = ".",
     baud: int = 115200,
 ) -> Followed:
     """Args:
         path: on the machine that runs the models; what a file holds already is not read.
         power: its column; else `voltage` and `current` give it.
         time: the column of the meter's own clock; None: a reading is of when it comes.
+        decimal: what stands before decimals: a comma in the files of many a program that goes by its user's language.
         baud: of a serial port.
 
     Raises:
@@ -58,6 +61,8 @@ def open_meter(
     told = [(column, _factor(unit)) for column, unit in measured.items() if column is not None]
     when = None if time is None else (time, _factor(time_unit))
     columns = [column for column, _ in [*told, *([when] if when else [])]]
+    if decimal == separator:
+        raise NoMeter(f"`{decimal}` cannot stand both between columns and before decimals")
     file = _opened(path, baud)
 
     def readings() -> Iterator[Reading]:
@@ -68,31 +73,54 @@ def open_meter(
         places = {column: _place(column, names, path) for column in columns}
         lines.pass_over()
         factors = [(places[column], factor) for column, factor in told]
-        yield from _read(lines, separator, factors, when and (places[when[0]], when[1]), path)
+        row = _Row(separator, decimal, len(names) or None, factors, when and (places[when[0]], when[1]))
+        yield from _read(lines, row, path)
 
     return Followed(path, readings(), file.close, clock)
 
 
-def _read(
-    lines: Iterator[str],
-    separator: str,
-    told: Sequence[tuple[int, float]],
-    when: tuple[int, float] | None,
-    path: str,
-) -> Iterator[Reading]:
+@dataclass(frozen=True)
+class _Row:
+    """What stands where in a line."""
+
+    separator: str
+    decimal: str
+    columns: int | None
+    """How many there are; None: not told."""
+    told: Sequence[tuple[int, float]]
+    """The places of what makes up the power, each with the factor of its unit."""
+    when: tuple[int, float] | None
+
+    def reading(self, line: str) -> Reading:
+        """Raises:
+        ValueError, IndexError: it is none.
+        """
+        values = line.split(self.separator)
+        if self.columns is not None and any(map(str.strip, values[self.columns :])):
+            raise ValueError  # more than there are names: a number has the separator in it
+        watts = math.prod(self._number(values[place]) * factor for place, factor in self.told)
+        return None if self.when is None else self._number(values[self.when[0]]) * self.when[1], watts
+
+    def _number(self, text: str) -> float:
+        if self.decimal != "." and "." in text:
+            raise ValueError  # it parts thousands there
+        return float(text.replace(self.decimal, "."))
+
+
+def _read(lines: Iterator[str], row: _Row, path: str) -> Iterator[Reading]:
     garbled = 0
     for line in lines:
-        values = line.split(separator)
         try:
-            watts = math.prod(float(values[place]) * factor for place, factor in told)
-            at = None if when is None else float(values[when[0]]) * when[1]
+            reading = row.reading(line)
         except (ValueError, IndexError):
             garbled += 1
             if garbled >= _GARBLED:
-                raise NoMeter(f"{path} tells no readings: `{line[:80]}`") from None
+                raise NoMeter(
+                    f"{path} tells no readings: `{line[:80]}`; see its columns, `separator` and `decimal`"
+                ) from None
             continue
         garbled = 0
-        yield at, watts
+        yield reading
 
 
 class _Lines:

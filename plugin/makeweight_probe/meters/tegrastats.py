@@ -27,7 +27,9 @@ def open_meter(command: Sequence[str] = _COMMAND, clock: Clock = time.monotonic)
         NoMeter: there is no such program, or it tells no power.
     """
     try:
-        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        program = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace"
+        )
     except OSError as error:
         raise NoMeter(f"there is no `{command[0]}` here") from error
 

@@ -1,6 +1,6 @@
 """A benchmark as a whole: how many processes, how much time each, and when it is enough."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from makeweight_probe.job import (
     ProfileJob,
     Result,
     Setting,
+    StartsJob,
 )
 
 A, B = Model("onnxruntime", "a.onnx", 1), Model("onnxruntime", "b.onnx", 1)
@@ -357,6 +358,47 @@ def test_where_it_goes_on_nothing_is_claimed() -> None:
     for name in ("latency_p50", "latency_p50_ratio", "cpu_time_p99", "throughput"):
         assert figures[name].status == "unavailable", name
         assert "slowed down while it was measured: the processor was throttled" in str(figures[name].reason)
+
+
+class Disturbed(Bench):
+    """Throttled in those of its cold starts, and of its energy, counted from 1."""
+
+    def __init__(self, *throttled: int) -> None:
+        super().__init__()
+        self._throttled = throttled
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        if not isinstance(job, StartsJob | EnergyJob):
+            return super().run(device, job, tell)
+        self.jobs.append(job)
+        events = int(sum(type(each) is type(job) for each in self.jobs) in self._throttled)
+        states = {"before": {"throttling": {"events": 4}}, "after": {"throttling": {"events": 4 + events}}}
+        if isinstance(job, EnergyJob):
+            samples = {"joules_a": np.full(9, 0.2), "joules_b": np.full(9, 0.1), "idle": np.full(10, 7.5)}
+            return Result(samples, {"source": "RAPL package-0", **states})
+        launches = np.exp(np.linspace(-0.01, 0.01, 20)) * 1e6
+        samples = {"start_a": launches, "start_b": launches / 2, "start_control": launches}
+        return Result(samples, {"rounds": 20, "seconds": 1.0, "inner": 1, "apart": True, "identity": {}, **states})
+
+
+@pytest.mark.parametrize(
+    ("throttled", "asked", "reason"),
+    [((1,), 2, None), (range(1, 99), 1 + MOST_REPEATS, "the processor was throttled 1 time")],
+    ids=["once", "always"],
+)
+def test_cold_starts_and_energy_of_a_device_that_slows_down_are_no_others_than_its_times(
+    throttled: Iterable[int], asked: int, reason: str | None
+) -> None:
+    bench, rests = Disturbed(*throttled), list[float]()
+    pair, aim = Pair(A, B, "inputs.npz", True), Aim((0.7,), memory=False, energy=True, start_limits=(1.05,))
+    taken = carry_out(bench, DeviceOptions(seconds=12.0), pair, aim, 7, Silent(), rests.append)  # type: ignore[arg-type]
+    for kind in (StartsJob, EnergyJob):
+        assert len([job for job in bench.jobs if isinstance(job, kind)]) == asked
+    assert rests == [COOLING] * 2 * (asked - 1)
+    figures = {figure.measurand.name: figure for figure in measurements(taken, "int8", "board", 1)}
+    for name in ("cold_start", "cold_start_ratio", "energy", "energy_ratio"):
+        assert (figures[name].status == "unavailable") is (reason is not None), name
+        assert reason is None or reason in str(figures[name].reason)
 
 
 class Imitated(Bench):

@@ -18,7 +18,8 @@ from makeweight.measure.samples import store
 from makeweight.measure.timings import Timings
 from makeweight.programs import lines
 from makeweight.programs.program import Told
-from makeweight_probe.job import BlocksJob, Model, Setting
+from makeweight_probe.job import BlocksJob, FactsJob, Model, Setting
+from makeweight_probe.power import NoMeter
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,22 @@ def test_two_times_within_a_step_are_not_told_apart(tmp_path: Path, printed: str
     assert ratio.value == pytest.approx(1.0)
     assert ratio.noise_floor == pytest.approx(floor)
     assert f"its times in steps of {floor * 2:g} ms" in ratio.method
+
+
+class Untelling(Paper):
+    """Of its state it tells the load alone, and it has no battery."""
+
+    def conditions(self) -> dict[str, Any]:  # type: ignore[override]
+        return {"load": 0.5, "temperature_millicelsius": None}
+
+    def meter(self, _: object) -> Any:
+        raise NoMeter("no battery there")
+
+
+def test_what_programs_cannot_tell_is_listed_where_it_is_asked_for() -> None:
+    told = turns.carry_out(Untelling(), FactsJob(lacking=True), print, Setting()).facts["lacking"]  # type: ignore[arg-type]
+    assert told["energy"][0] == "no battery there"
+    assert {"temperature", "frequency", "throughput", "operators"} <= told.keys()
+    assert "load" not in told
+    assert all(do.endswith(".") for _, do in told.values())
+    assert "lacking" not in turns.carry_out(Untelling(), FactsJob(), print, Setting()).facts  # type: ignore[arg-type]

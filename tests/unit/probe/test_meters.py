@@ -52,7 +52,7 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
 def test_a_counter_that_begins_anew_nobody_knows_where_is_given_up(tmp_path: Path) -> None:
     """With its range taken for nothing, a rest would seem to have given energy back."""
     counter = zone(tmp_path, "intel-rapl:0", "package-0", 7_000_000)
-    (tmp_path / "intel-rapl:0/max_energy_range_uj").unlink()
+    (tmp_path / "intel-rapl:0/max_energy_range_uj").write_text("garbage\n")
     meter = rapl.open_meter(tmp_path)
     counter.write_text("8000000\n")
     assert meter.joules() == 8.0
@@ -205,6 +205,24 @@ def test_a_meter_of_somebody_elses_comes_before_what_is_built_in(monkeypatch: py
     assert meters.find("joulescope").source == meters.find(None).source == "JS220"
     with pytest.raises(NoMeter, match=r"^absent: not plugged in$"):
         meters.find("absent")
+
+
+def test_a_broken_meter_of_somebody_elses_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> Any:
+        raise ImportError("libjoule.so: cannot open shared object file")
+
+    class Crashing(Theirs):
+        def open_meter(self) -> Any:
+            raise RuntimeError("no device on bus 3")
+
+    brought(monkeypatch, crashing=Crashing("x"), working=Theirs("JS220"))
+    entries = importlib.metadata.entry_points(group="makeweight.meters")
+    broken = [SimpleNamespace(name="absent", load=load), *entries]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: broken)
+    assert meters.find(None).source == "JS220"
+    for name, said in (("absent", "libjoule.so: cannot open"), ("crashing", "no device on bus 3")):
+        with pytest.raises(NoMeter, match=f"^{name}: it cannot be opened: {said}"):
+            meters.find(name)
 
 
 def test_where_none_can_be_read_the_reason_of_each_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -160,6 +160,17 @@ FORMATS = {
         "Timestamp;Main Current;Main Voltage\n",
         "{s};500;4.0\n",
     ),
+    "otii-german": (
+        {
+            "voltage": "Main Voltage",
+            "current": "Main Current",
+            "current_unit": "mA",
+            "separator": ";",
+            "decimal": ",",
+        },
+        "Timestamp;Main Current;Main Voltage\n",
+        "{s};500,0;4,0\n",
+    ),
     "ina219": ({"time": 0, "time_unit": "ms", "power": 1, "power_unit": "mW", "separator": " "}, "", "{ms} 2000.0\r\n"),
 }
 
@@ -205,9 +216,33 @@ def test_a_stream_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         ({"power": "watts"}, "has no column `watts`; it has time, power"),
         ({"power": 1, "power_unit": "kg"}, "`kg` is no unit"),
         ({"voltage": 1}, "which column is its `power`"),
+        ({"power": 1, "decimal": ","}, "cannot stand both between columns and before decimals"),
     ):
         with pytest.raises(NoMeter, match=why):
             meters.find({"kind": "stream", "path": str(place), **options})
+
+
+@pytest.mark.parametrize(
+    ("row", "line", "told"),
+    [
+        (stream._Row(";", ",", None, [(0, 1.0)], None), "12,5;3", (None, 12.5)),
+        (stream._Row(";", ",", None, [(0, 1.0)], None), "1.234,5;3", None),
+        (stream._Row(";", ",", None, [(0, 1.0)], None), "1.234;3", None),
+        (stream._Row(",", ".", 2, [(1, 1e-3)], (0, 1.0)), "0.5,2000,", (0.5, 2.0)),
+        (stream._Row(",", ".", 2, [(1, 1.0)], (0, 1.0)), "0,5,12,5", None),
+        (stream._Row(",", ".", None, [(1, 1.0)], None), "0.5", None),
+    ],
+    ids=["comma", "thousands", "thousands-alone", "a-separator-at-the-end", "commas-in-numbers", "cut-short"],
+)
+def test_a_comma_is_a_decimal_one_where_that_is_declared(
+    row: stream._Row, line: str, told: tuple[float | None, float] | None
+) -> None:
+    """And what would be read as another number is none."""
+    if told is not None:
+        assert row.reading(line) == told
+        return
+    with pytest.raises((ValueError, IndexError)):
+        row.reading(line)
 
 
 def test_a_stream_of_garbage_is_given_up(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import timing_programs
 from makeweight_probe import slowing, throttling
 
 CPU = "devices/system/cpu/cpu{}"
@@ -143,3 +145,9 @@ def test_whether_a_machine_would_tell_at_all(board: Path, tmp_path: Path) -> Non
     assert slowing.is_told(tmp_path / "nothing", lambda: "throttled=0x0")
     assert not slowing.is_told(tmp_path / "nothing", lambda: None)
     assert not slowing.is_told(written(tmp_path / "fan", {"class/thermal/cooling_device0/type": "Fan"}), lambda: None)
+
+
+def test_firmware_that_says_no_text_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timing_programs.program(tmp_path / "vcgencmd", "printf 'thr\\377ttled=0x5\\n'\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert slowing.state(tmp_path)["firmware"] is None

@@ -107,6 +107,7 @@ def test_executor_runner_tells_each_inference_but_the_first_or_in_older_ones_the
         (BenchmarkModel(), ""),
         (BenchmarkModel(), "\0\xff garbage"),
         (BenchmarkModel(), LITERT.replace("Inference (avg): 42435.4", "Inference (avg): nan")),
+        (BenchmarkModel(), LITERT.replace("overall=27.5", "overall=inf")),
         (BenchmarkModel(), LITERT.replace("Inference (avg): 42435.4", "Inference (avg): -3")),
         (BenchmarkModel(), LITERT.replace("Inference (avg): 42435.4", "Inference (avg): fast")),
         (PerfTest(), ORT.partition("model,")[0]),

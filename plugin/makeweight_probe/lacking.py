@@ -1,0 +1,109 @@
+"""What of this machine cannot be measured or is not told: why, and what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from makeweight_probe import ProbeFailed, facts, memory, meters, sessions, slowing
+from makeweight_probe.job import Model
+
+Lack = tuple[str, str]
+"""The reason, and what to do."""
+_EMULATED = (
+    "the processor is emulated, so nothing that is timed says anything about a real one",
+    "Measure on the machine itself; size and accuracy hold here.",
+)
+
+
+def told(
+    identity: Mapping[str, Any], conditions: Mapping[str, Any], meter: meters.Asked | None = None
+) -> dict[str, Lack | None]:
+    """Of all that can be measured what is lacking here; None: nothing is.
+
+    Args:
+        identity, conditions: as `facts` has them.
+        meter: what is to read energy; None: the first that can be read here.
+    """
+    return {
+        "latency": _of_latency(identity),
+        "peak memory": _of_memory(identity),
+        "energy": _of_energy(identity, meter),
+        "cold latency": _of_caches(identity),
+        "load": None if conditions["load"] is not None else _LOAD,
+        "temperature": None if conditions["temperature_millicelsius"] is not None else _TEMPERATURE,
+        "frequency": None if conditions["frequency_khz"] is not None else _FREQUENCY,
+        "throttling": _of_throttling(conditions),
+        **{f"operators, {name}": _of_operators(name) for name in identity["runtimes"]},
+    }
+
+
+_LOAD = ("this system does not tell it", "See by other means that nothing else runs while it measures.")
+_TEMPERATURE = (
+    "no thermal zone tells it (/sys/class/thermal), nor does a sensor of the processor (/sys/class/hwmon)",
+    "On a machine of your own load the sensor's driver: `sudo modprobe coretemp`, for AMD's processors `k10temp`. A "
+    "virtual machine has none.",
+)
+_FREQUENCY = (
+    "this machine shows no cpufreq, as most virtual machines do; so its governor cannot be set either",
+    "Measure on the machine itself where its clock matters; a ratio holds here too, since both models have their turns "
+    "at the same clock.",
+)
+_THROTTLING = (
+    "this machine tells of no heat: no counters of throttling, no cooling devices, no firmware of a Raspberry Pi",
+    "Let it cool between benchmarks: what slows it down shows in the noise floor alone.",
+)
+_CACHES = (
+    "this system does not tell how large its caches are",
+    "Have rules on `latency` or `cold_start` in place of `cold_latency`.",
+)
+
+
+def _of_latency(identity: Mapping[str, Any]) -> Lack | None:
+    if identity["emulated"]:
+        return _EMULATED
+    if identity["runtimes"]:
+        return None
+    return "no runtime is installed", "Install the one that the models are for: `pip install onnxruntime`, say."
+
+
+def _of_memory(identity: Mapping[str, Any]) -> Lack | None:
+    if identity["emulated"]:
+        return _EMULATED
+    try:
+        memory.peak_bytes()
+        memory.reset_peak()
+    except memory.NoHighWaterMark as error:
+        return str(error), "Measure it on Linux, outside a sandbox that hides /proc; `size` can be had here."
+    return None
+
+
+def _of_energy(identity: Mapping[str, Any], meter: meters.Asked | None) -> Lack | None:
+    if identity["emulated"]:
+        return _EMULATED
+    try:
+        meters.find(meter).close()
+    except meters.NoMeter as error:
+        what = "Measure where one of these can be read, or have a meter beside the machine read: "
+        return str(error), f"{what}`meter: {{kind: stream, path: …}}` of the device."
+    except ProbeFailed as error:
+        return str(error), "Mend `meter:` of the device."
+    return None
+
+
+def _of_caches(identity: Mapping[str, Any]) -> Lack | None:
+    if identity["emulated"]:
+        return _EMULATED
+    return None if facts.last_level_cache() else _CACHES
+
+
+def _of_throttling(conditions: Mapping[str, Any]) -> Lack | None:
+    # Android tells by a service of its own
+    told_so = slowing.is_told() or conditions.get("thermal_status") is not None
+    return None if told_so else _THROTTLING
+
+
+def _of_operators(runtime: str) -> Lack | None:
+    profiling = sessions.profiling(Model(runtime, "", 1))
+    what = "Latency can be measured all the same; what takes it is told on another runtime."
+    return (profiling, what) if isinstance(profiling, str) else None
