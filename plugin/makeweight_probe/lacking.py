@@ -55,7 +55,7 @@ _THROTTLING = (
 )
 _CACHES = (
     "this system does not tell how large its caches are",
-    "Have rules on `latency` or `cold_start` in place of `cold_latency`.",
+    "Have rules on `latency_p50` or `cold_start` in place of `latency_cold_p50`.",
 )
 
 

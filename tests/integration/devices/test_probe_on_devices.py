@@ -155,7 +155,7 @@ def test_a_file_of_the_users_named_like_one_of_pythons_does_not_take_its_place(
 
 
 def test_weights_of_one_name_in_two_folders_below_the_model(folder: Path) -> None:
-    """Each goes where the model looks for it; memory tells what is mapped of both."""
+    """Each goes where the model looks for it."""
     given = onnx.load(folder / "small.onnx")
     for tensor, place in zip(given.graph.initializer, ("weights", "other", "weights/more"), strict=True):
         set_external_data(tensor, f"{place}/a.bin")
