@@ -211,6 +211,9 @@ class Ssh:
         except subprocess.TimeoutExpired as error:
             do = "See what it does there; `patience:` of the device is how long it may take."
             raise DeviceFailed(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
+        if done.returncode < 0:
+            do = "Run again; if nobody ended it, this computer may be short of memory."
+            raise DeviceFailed(f"`ssh` was ended here by signal {-done.returncode}", where=where, do=do)
         said = done.stderr.decode(errors="replace")
         _, begun, own = said.partition(f"{_BEGINS}\n")
         words, itself, after = own.rpartition(f"{_ENDS}\n")

@@ -190,3 +190,9 @@ def test_an_answer_of_before_is_none_of_now(board: Ssh, home: Path, tmp_path: Pa
     timing_programs.program(python, "exit 0\n")
     with pytest.raises(DeviceFailed, match="cannot be read there"):
         ask()
+
+
+def test_what_ended_ssh_here_is_not_taken_for_what_ended_a_program_there(board: Ssh, home: Path) -> None:
+    timing_programs.program(home / "ssh", "kill -9 $$\n")
+    with pytest.raises(DeviceFailed, match=r"device `board`: `ssh` was ended here by signal 9\n.*short of memory"):
+        board.run(["true"])
