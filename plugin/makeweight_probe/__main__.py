@@ -18,6 +18,7 @@ from makeweight_probe.job import (
     EnergyJob,
     FactsJob,
     Job,
+    LackingJob,
     MatrixJob,
     MemoryJob,
     PipelineJob,
@@ -42,7 +43,7 @@ NO_PROVIDER = 5
 
 _CODES: dict[type[ProbeFailed], int] = {NoSession: NO_RUNTIME, NoProvider: NO_PROVIDER}
 
-_ASKED = {FactsJob: "facts:ask", AnswersJob: "answers:ask"}
+_ASKED = {FactsJob: "facts:ask", LackingJob: "lacking:ask", AnswersJob: "answers:ask"}
 """What carries out jobs that others may run beside: module and function, by kind."""
 _MEASURED = {
     BlocksJob: "arms:in_blocks",

@@ -30,13 +30,7 @@ def ask(job: FactsJob) -> Result:
     # nothing here takes it; but all that is asked later does, and then it would be late to say so
     if importlib.util.find_spec("numpy") is None:
         raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
-    found: dict[str, Any] = {"identity": identity(job.execution_provider), "conditions": conditions()}
-    if job.lacking:
-        from makeweight_probe import lacking  # it takes what measures, and facts are asked often
-
-        told = lacking.told(found["identity"], found["conditions"], job.meter)
-        found["lacking"] = {what: list(lack) for what, lack in told.items() if lack is not None}
-    return Result({}, found)
+    return Result({}, {"identity": identity(job.execution_provider), "conditions": conditions()})
 
 
 def identity(execution_provider: str = CPU) -> dict[str, Any]:

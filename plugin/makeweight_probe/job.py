@@ -66,19 +66,32 @@ class Setting:
 
 @dataclass(frozen=True)
 class FactsJob:
-    """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`; where asked for, `lacking`."""
+    """Ask a machine what it is: answers `identity` and `conditions`, see `facts.py`."""
 
     execution_provider: str = CPU
     """What is to compute there."""
-    lacking: bool = False
-    """Whether to try out what cannot be measured there, see `lacking.py`: by name, the reason and what to do."""
-    meter: str | Mapping[str, Any] | None = None
-    """What is to read energy then, as `EnergyJob` has it."""
 
     def files(self) -> tuple[Files, ...]:
         return ()
 
     def moved(self, places: Mapping[str, str]) -> FactsJob:  # noqa: ARG002
+        return self
+
+
+@dataclass(frozen=True)
+class LackingJob:
+    """Ask it what cannot be measured there, too, which takes longer: answers `lacking` besides, by name the reason and
+    what to do, see `lacking.py`."""
+
+    execution_provider: str = CPU
+    """What is to compute there."""
+    meter: str | Mapping[str, Any] | None = None
+    """What is to read energy, as `EnergyJob` has it."""
+
+    def files(self) -> tuple[Files, ...]:
+        return ()
+
+    def moved(self, places: Mapping[str, str]) -> LackingJob:  # noqa: ARG002
         return self
 
 
@@ -344,7 +357,18 @@ class AnswersJob:
         return replace(moved, reference_inputs=own, wanted=wanted)
 
 
-Job = FactsJob | BlocksJob | MemoryJob | EnergyJob | ProfileJob | AnswersJob | PipelineJob | StartsJob | MatrixJob
+Job = (
+    FactsJob
+    | LackingJob
+    | BlocksJob
+    | MemoryJob
+    | EnergyJob
+    | ProfileJob
+    | AnswersJob
+    | PipelineJob
+    | StartsJob
+    | MatrixJob
+)
 
 
 @dataclass(frozen=True)
@@ -390,6 +414,8 @@ def load_job(text: str) -> Job:
         raise ProbeFailed(f"this probe speaks protocol {PROTOCOL}, the job {spoken}; push the probe again")
     if kind == FactsJob.__name__:
         return FactsJob(**data)
+    if kind == LackingJob.__name__:
+        return LackingJob(**data)
     if kind == BlocksJob.__name__:
         return _load_blocks(data)
     if kind == PipelineJob.__name__:

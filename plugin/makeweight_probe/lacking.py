@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from makeweight_probe import ProbeFailed, facts, memory, meters, sessions, slowing
-from makeweight_probe.job import Model
+from makeweight_probe.job import FactsJob, LackingJob, Model, Result
 
 Lack = tuple[str, str]
 """The reason, and what to do."""
@@ -14,6 +14,15 @@ _EMULATED = (
     "the processor is emulated, so nothing that is timed says anything about a real one",
     "Measure on the machine itself; size and accuracy hold here.",
 )
+
+
+def ask(job: LackingJob) -> Result:
+    """Raises:
+    NoSession, NoProvider, ModuleNotFoundError: see `facts.ask`.
+    """
+    found = facts.ask(FactsJob(job.execution_provider)).facts
+    lacks = told(found["identity"], found["conditions"], job.meter)
+    return Result({}, {**found, "lacking": {what: lack for what, lack in lacks.items() if lack is not None}})
 
 
 def told(

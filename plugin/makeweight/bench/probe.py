@@ -18,7 +18,7 @@ from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended
 from makeweight.devices.side_by_side import named
 from makeweight_probe import last_words
 from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, REFUSED
-from makeweight_probe.job import CPU, FactsJob, Job, Model, Result, Setting, dump_job, load_result
+from makeweight_probe.job import CPU, FactsJob, Job, LackingJob, Model, Result, Setting, dump_job, load_result
 
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
@@ -101,9 +101,9 @@ def facts(device: Device, tell: Callable[[str], None], execution_provider: str =
 
 def facts_in_full(device: Device, tell: Callable[[str], None], options: DeviceOptions) -> Facts:
     """The same with what cannot be measured there, which takes longer."""
-    job = FactsJob(options.execution_provider, lacking=True, meter=options.energy_meter)
-    told = run(device, job, tell).facts
-    return Facts(**{**told, "lacking": {what: tuple(lack) for what, lack in told.get("lacking", {}).items()}})
+    told = run(device, LackingJob(options.execution_provider, options.energy_meter), tell).facts
+    lacking = {what: (str(reason), str(do)) for what, (reason, do) in told["lacking"].items()}
+    return Facts(**{**told, "lacking": lacking})
 
 
 def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting = Setting()) -> Result:  # noqa: B008

@@ -27,6 +27,7 @@ from makeweight_probe.job import (
     EnergyJob,
     FactsJob,
     Job,
+    LackingJob,
     MatrixJob,
     MemoryJob,
     Model,
@@ -64,9 +65,10 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
         UsageError: no program is declared that runs such a model, or something is to be set on the device.
         DeviceFailed: the device was lost, or a program fails there.
     """
-    if isinstance(job, FactsJob):
+    if isinstance(job, FactsJob | LackingJob):
         told: dict[str, Any] = {"identity": device.identity(), "conditions": device.conditions()}
-        return Result({}, {**told, "lacking": _lacking(device, job, told["conditions"])} if job.lacking else told)
+        more = {"lacking": _lacking(device, job, told["conditions"])} if isinstance(job, LackingJob) else {}
+        return Result({}, {**told, **more})
     if isinstance(job, AnswersJob):
         raise DeviceFailed("programs that time a model tell no answers of it", where=f"device `{device.name}`")
     if isinstance(job, ProfileJob):
@@ -86,7 +88,7 @@ def carry_out(device: Programmed, job: Job, tell: Callable[[str], None], setting
         return _energy(device, job) if isinstance(job, EnergyJob) else _memory(device, job)
 
 
-def _lacking(device: Programmed, job: FactsJob, conditions: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def _lacking(device: Programmed, job: LackingJob, conditions: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """As the probe tells it of machines with Python."""
     reasons = {
         "operators": _NO_OPERATORS,

@@ -18,7 +18,7 @@ from makeweight.measure.samples import store
 from makeweight.measure.timings import Timings
 from makeweight.programs import lines
 from makeweight.programs.program import Told
-from makeweight_probe.job import BlocksJob, FactsJob, Model, Setting
+from makeweight_probe.job import BlocksJob, FactsJob, LackingJob, Model, Setting
 from makeweight_probe.power import NoMeter
 
 
@@ -120,7 +120,7 @@ class Untelling(Paper):
 
 
 def test_what_programs_cannot_tell_is_listed_where_it_is_asked_for() -> None:
-    told = turns.carry_out(Untelling(), FactsJob(lacking=True), print, Setting()).facts["lacking"]  # type: ignore[arg-type]
+    told = turns.carry_out(Untelling(), LackingJob(), print, Setting()).facts["lacking"]  # type: ignore[arg-type]
     assert told["energy"][0] == "no battery there"
     assert {"temperature", "frequency", "throughput", "operators"} <= told.keys()
     assert "load" not in told

@@ -16,6 +16,7 @@ from makeweight_probe.job import (
     BlocksJob,
     Cold,
     FactsJob,
+    LackingJob,
     Job,
     MatrixJob,
     MemoryJob,
@@ -80,6 +81,7 @@ jobs = st.one_of(
         wanted=st.none() | st.text(),
     ),
     st.builds(FactsJob, st.sampled_from(["cpu", "cuda"])),
+    st.builds(LackingJob, st.sampled_from(["cpu", "cuda"]), st.sampled_from([None, "rapl", {"kind": "stream", "power": 0}])),
 )
 
 
