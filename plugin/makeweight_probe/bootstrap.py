@@ -149,9 +149,7 @@ def _carry_out(command: Sequence[str]) -> str:
     """
     # what a user's own variables say of other folders is not meant here
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PIP_TARGET")}
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, env=environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment)
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}"
         raise _Lacking(lacking(said), error(said))

@@ -99,7 +99,7 @@ def test_last_words_that_are_no_text_are_told_as_far_as_they_are(folder: Path) -
     words = "import sys; input(); sys.stderr.buffer.write(b'no m\\xe9moire left'); sys.exit(1)"
     with (
         worker(folder, sys.executable, "-c", words) as arm,
-        pytest.raises(ArmLost, match="the process of arm b ended with exit code 1: no m.moire left"),
+        pytest.raises(ArmLost, match=r"the process of arm b ended with exit code 1: no m.moire left"),
     ):
         arm.wait()
 

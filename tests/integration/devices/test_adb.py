@@ -105,28 +105,6 @@ def test_files_below_the_folder_of_the_first_go_there_by_their_paths(phone: adbd
     ]  # fmt: skip
 
 
-def test_libraries_lie_beside_their_program_and_have_names_of_their_own(
-    phone: adbd.Device, pair: Pair, tmp_path: Path
-) -> None:
-    libraries = [tmp_path / place / "libx.so" for place in ("new", "old")]
-    for library in libraries:
-        library.parent.mkdir()
-        library.write_text(library.parent.name)
-    one, two = ([str(library) for library in libraries[:count]] for count in (1, 2))
-    timer = at(phone, benchmark={"litert": program(pair)}, libraries=one).timer(pair.a, {"x": (1, 4)})
-    assert phone.place(timer._binary).with_name("libx.so").read_text() == "new"
-    with pytest.raises(UsageError, match=r"several files have the name libx\.so\n.*name each once"):
-        at(phone, benchmark={"litert": program(pair)}, libraries=two).timer(pair.a, {"x": (1, 4)})
-
-
-def test_two_computers_that_time_there_at_once_write_to_different_files(phone: adbd.Device, pair: Pair) -> None:
-    """As where the device has no `flock`; and nothing of it stays."""
-    timers = [at(phone, benchmark={"litert": program(pair)}).timer(pair.a, {"x": (1, 4)}) for _ in range(2)]
-    assert timers[0]._asked.result != timers[1]._asked.result
-    assert timers[0].run(3) == timers[1].run(3)
-    assert not list(kept(phone).glob("scratch*"))
-
-
 def test_how_a_program_ended_there_is_told(phone: adbd.Device) -> None:
     ended = at(phone).run([sys.executable, "-c", "import sys; sys.exit('out of \"breath\" and $HOME')"])
     assert (ended.code, ended.said) == (1, 'out of "breath" and $HOME\n')
@@ -172,6 +150,28 @@ def test_single_inferences_where_a_program_tells_them(phone: adbd.Device, tmp_pa
     assert figures["latency_p50_ratio"].value == pytest.approx(991 / 901)
     assert figures["latency_p99"].value == pytest.approx(992e-6)
     assert "tells only the peak" in str(figures["peak_memory"].reason)
+
+
+def test_libraries_lie_beside_their_program_and_have_names_of_their_own(
+    phone: adbd.Device, pair: Pair, tmp_path: Path
+) -> None:
+    libraries = [tmp_path / place / "libx.so" for place in ("new", "old")]
+    for library in libraries:
+        library.parent.mkdir()
+        library.write_text(library.parent.name)
+    one, two = ([str(library) for library in libraries[:count]] for count in (1, 2))
+    timer = at(phone, benchmark={"litert": program(pair)}, libraries=one).timer(pair.a, {"x": (1, 4)})
+    assert phone.place(timer._binary).with_name("libx.so").read_text() == "new"
+    with pytest.raises(UsageError, match=r"several files have the name libx\.so\n.*name each once"):
+        at(phone, benchmark={"litert": program(pair)}, libraries=two).timer(pair.a, {"x": (1, 4)})
+
+
+def test_two_computers_that_time_there_at_once_write_to_different_files(phone: adbd.Device, pair: Pair) -> None:
+    """As where the device has no `flock`; and nothing of it stays."""
+    timers = [at(phone, benchmark={"litert": program(pair)}).timer(pair.a, {"x": (1, 4)}) for _ in range(2)]
+    assert timers[0]._asked.result != timers[1]._asked.result
+    assert timers[0].run(3) == timers[1].run(3)
+    assert not list(kept(phone).glob("scratch*"))
 
 
 def test_an_emulator_is_told_and_gives_no_times(phone: adbd.Device, pair: Pair, tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_a_broken_meter_of_somebody_elses_costs_the_others_nothing(monkeypatch: 
     brought(monkeypatch, crashing=Crashing("x"), working=Theirs("JS220"))
     entries = importlib.metadata.entry_points(group="makeweight.meters")
     broken = [SimpleNamespace(name="absent", load=load), *entries]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: broken)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: broken)
     assert meters.find(None).source == "JS220"
     for name, said in (("absent", "libjoule.so: cannot open"), ("crashing", "no device on bus 3")):
         with pytest.raises(NoMeter, match=f"^{name}: it cannot be opened: {said}"):
