@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,10 +92,17 @@ class Paper:
         return Followed("paper", iter(self), lambda: self._told.put(None), self.clock, 0.5)
 
 
+def soon(function: Callable[..., object], *given: object) -> None:
+    """What a meter that is closed leaves unread is waited for by a thread that does not outlive the tests."""
+    timer = threading.Timer(0.02, function, given)
+    timer.daemon = True
+    timer.start()
+
+
 def test_what_is_asked_is_answered_of_that_moment_by_the_meters_own_clock() -> None:
     """Its clock is 100 s ahead, and several readings come at once."""
     paper = Paper()
-    threading.Timer(0.02, paper.tell, [(100.0, 10.0), (100.0, 10.0)]).start()
+    soon(paper.tell, (100.0, 10.0), (100.0, 10.0))
     meter = paper.followed()
     before = meter.joules()
     paper.now = 0.2
@@ -104,11 +111,11 @@ def test_what_is_asked_is_answered_of_that_moment_by_the_meters_own_clock() -> N
         time.sleep(0.001)
     paper.now = 0.25
 
-    def later() -> None:
+    def more() -> None:
         paper.now = 0.4
         paper.tell((100.2, 20.0), (100.3, 40.0), (100.35, 40.0))
 
-    threading.Timer(0.02, later).start()
+    soon(more)
     # 0.25 s is 100.25 s there, half the way from 20 W to 40 W
     assert meter.joules() - before == pytest.approx(10 * 0.1 + 15 * 0.05 + 20 * 0.05 + 25 * 0.05)
     meter.close()
@@ -126,17 +133,17 @@ def test_what_is_asked_is_answered_of_that_moment_by_the_meters_own_clock() -> N
 )
 def test_a_meter_that_tells_nonsense_or_nothing_is_given_up(told: list[Reading], why: str) -> None:
     paper = Paper()
-    threading.Timer(0.02, paper.tell, told).start()
+    soon(paper.tell, *told)
     with pytest.raises(NoMeter, match=why):
         paper.followed()
 
 
 def test_readings_that_come_too_seldom_for_a_block_are_refused() -> None:
     paper = Paper()
-    threading.Timer(0.02, paper.tell, [(0.0, 5.0), (0.0, 5.0)]).start()
+    soon(paper.tell, (0.0, 5.0), (0.0, 5.0))
     meter = paper.followed()
     paper.now = 2.0
-    threading.Timer(0.02, paper.tell, [(1.0, 5.0), (2.0, 5.0)]).start()
+    soon(paper.tell, (1.0, 5.0), (2.0, 5.0))
     with pytest.raises(NoMeter, match=r"tells a reading every 0\.5 s, and every 0\.1 s is needed"):
         meter.joules()
     meter.close()
