@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ Path = tuple[str | int, ...]
 _KEYS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
 
 _MOST_ENTRIES = 100_000
+
+_KEPT = 32
+"""Texts whose nodes are kept."""
+# `<<` fills a mapping up with others, and a key `=` loses its tag, where data are made of their nodes.
+_ALTERED = re.compile(r"<<|(?:^|[\s,\[{])=(?:[\s,:\]}]|$)")
 
 _MEANT = (
     (r"found character '\\t'", "a tab stands here, where YAML takes spaces alone; indent with spaces"),
@@ -82,6 +88,25 @@ class Document:
         return Problem(self.source, number, message, quoted)
 
 
+def _composed(text: str) -> yaml.Node | None:
+    root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    return root
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def composed(text: str) -> yaml.Node | None:
+    """The nodes of one document, which nobody may alter; None for an empty one.
+
+    Finding them is most of what it takes to read a file, and a process may look at one several times: for its data and
+    for what is written there, at two commits that hold it alike.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or more than one document.
+        RecursionError: it is nested too deeply.
+    """
+    return _composed(text)
+
+
 def parse(text: str, source: str) -> Document:
     """Parse one YAML document of plain data.
 
@@ -94,6 +119,7 @@ def parse(text: str, source: str) -> Document:
     ambiguous: list[tuple[Path, str]] = []
     refused: list[tuple[Path, str]] = []
     met: set[int] = set()
+    loader = _Loader("")
     problems: list[Problem] = []
     rows = text.splitlines()
 
@@ -136,8 +162,7 @@ def parse(text: str, source: str) -> Document:
                 walk(item, (*path, index), in_flow)
 
     try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
+        root = _composed(text) if _ALTERED.search(text) else composed(text)
         if root is not None:
             walk(root, ())
         data = None if root is None else loader.construct_document(root)

@@ -15,7 +15,7 @@ import yaml
 
 from makeweight.layout import BASELINE
 from makeweight_base.errors import ConfigError, Problem, UsageError
-from makeweight_base.yamlfile import parse
+from makeweight_base.yamlfile import composed, parse
 
 SCHEMA = "2.0"
 MAKING = ("baseline", "compress", "evaluate")
@@ -89,7 +89,7 @@ def joined(head: str | None, base: str | None, without: Collection[str] = ()) ->
 
 def _nodes(text: str | None) -> list[tuple[yaml.Node, yaml.Node]]:
     """The stages of a lock as YAML nodes. `<<`, which would bring in stages under no name of theirs, is none."""
-    root = None if text is None else yaml.compose(text, Loader=yaml.SafeLoader)
+    root = None if text is None else composed(text)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     entries = next((value for key, value in pairs if key.value == "stages"), None)
     if not isinstance(entries, yaml.MappingNode):

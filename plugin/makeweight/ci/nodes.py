@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from makeweight_base import yamlfile
+
 _MOST = 100_000
 """Nodes of one file, anchors unfolded."""
 _KEPT = 1024
@@ -39,7 +41,7 @@ def compose(content: bytes) -> yaml.Node | None:
     try:
         # not by the parser in C: it ends tags elsewhere than other readers, passes over a byte order mark that begins
         # any line, and tells what is quoted from what is not in a way of its own
-        root = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
+        root = yamlfile.composed(content.decode())
         for count, _ in enumerate(_unfolded(root)):
             if count > _MOST:
                 raise ValueError("it unfolds without end")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makeweight_base.errors import ConfigError
-from makeweight_base.yamlfile import parse
+from makeweight_base.yamlfile import composed, parse
 
 TEXT = """\
 # a comment
@@ -132,6 +132,21 @@ def test_keys_that_yaml_does_not_read_as_text_are_noted() -> None:
 def test_plain_data_is_what_yaml_says() -> None:
     document = parse("day: 2024-06-30\nshare: 5 %\ncount: 3\nmerged: {<<: {a: 1}, b: 2}\n", "f")
     assert document.data == {"day": date(2024, 6, 30), "share": "5 %", "count": 3, "merged": {"a": 1, "b": 2}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: &x {b: 1}\nc: {<<: *x, d: 2}\n", id="merged"),
+        pytest.param("a: 1\nb: {=: c}\n", id="an equals sign for a key"),
+        pytest.param("a: [&x =]\n? *x\n: 1\n", id="one that stands elsewhere"),
+    ],
+)
+def test_what_others_look_at_is_not_altered(text: str) -> None:
+    parse(text, "f")
+    assert yaml.serialize(composed(text)) == yaml.serialize(yaml.compose(text, Loader=yaml.SafeLoader))
+    assert parse(text, "f") == parse(text, "f")
+    assert parse(text, "f").data == yaml.safe_load(text)
 
 
 plain = st.recursive(

@@ -20,6 +20,7 @@ from makeweight.ci.tracked import Tracked
 from makeweight.measurement import Measurement, unavailable
 from makeweight.pipeline.stages import stages
 from makeweight.project.project import Project
+from makeweight_base import yamlfile
 from unit.ci.conftest import CONFIG, Made, base_of, figure
 
 FILES = {
@@ -263,6 +264,7 @@ def test_what_two_commits_and_several_readers_hold_alike_is_parsed_once(
 
     monkeypatch.setattr(yaml, "compose", noting)
     nodes.compose.cache_clear()
+    yamlfile.composed.cache_clear()
     now = {**files, "README.md": "other words", "dvc.lock": f"{files['dvc.lock']}# noted\n"}
     assert not found(project, files, now)
     assert sorted(parsed) == sorted([files["makeweight.yaml"], files["dvc.yaml"], files["dvc.lock"], now["dvc.lock"]])
