@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+import ruamel.yaml.main
 from dvc.utils.serialize import ParseError, parse_yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -28,8 +29,13 @@ def read(text: str) -> Document | None:
         return None
 
 
-def dvc(text: str) -> object:
-    return parse_yaml(text, "f")
+def dvc(text: str, *, in_c: bool) -> object:
+    """By LibYAML, as where ruamel.yaml.clib is installed, or by the parser in Python."""
+    assert ruamel.yaml.main.CParser is not None, "tests have it installed"
+    with pytest.MonkeyPatch.context() as patch:
+        if not in_c:
+            patch.setattr(ruamel.yaml.main, "CParser", None)
+        return parse_yaml(text, "f")
 
 
 def same(ours: object, theirs: object) -> bool:
@@ -54,7 +60,8 @@ def test_what_both_read_alike_is_none(written: str) -> None:
     text = f"seed: {written}\n"
     document = parse(text, "f")
     assert document.ambiguous == ()
-    assert same(document.data, dvc(text))
+    assert same(document.data, dvc(text, in_c=False))
+    assert same(document.data, dvc(text, in_c=True))
 
 
 def test_the_objection_says_what_to_write() -> None:
@@ -83,11 +90,12 @@ def test_a_scalar_without_objection_is_one_value_to_both(scalar: str) -> None:
     document = read(text)
     if document is None or document.ambiguous or document.unquoted:
         return
-    try:
-        theirs = dvc(text)
-    except (ParseError, ValueError):
-        return  # DVC itself refuses the file, which passes nothing by
-    assert same(document.data, theirs), scalar
+    for in_c in (False, True):
+        try:
+            theirs = dvc(text, in_c=in_c)
+        except (ParseError, ValueError):
+            continue  # DVC itself refuses the file, which passes nothing by
+        assert same(document.data, theirs), scalar
 
 
 @pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029", "\ufeff"])
@@ -103,11 +111,14 @@ READ = ("a: b:c", "- b:c", "{a: 'b:c'}", '["b:c"]', "{a: b, c: d}", "a: &x b:c\n
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_a_reader_in_c_refuses_is_told_with_its_mend(text: str) -> None:
-    """Each was tried with ruamel.yaml.clib 0.2.15, which found an unexpected `:`."""
     ((_, said),) = parse(text, "f").refused
     assert "quote it" in said
+    with pytest.raises(ParseError):
+        dvc(text, in_c=True)
 
 
 @pytest.mark.parametrize("text", READ)
 def test_what_that_reader_takes_is_not(text: str) -> None:
-    assert parse(text, "f").refused == ()
+    document = parse(text, "f")
+    assert document.refused == ()
+    assert same(document.data, dvc(text, in_c=True))
