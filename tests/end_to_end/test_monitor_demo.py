@@ -103,7 +103,7 @@ def test_a_canary_that_breaks_is_called(project: Path) -> None:
 def test_a_canary_that_takes_the_shadow_as_stable_does_is_left_alone(project: Path) -> None:
     """Half precision has no range to leave: both models get worse, and that is no reason to roll one of them back."""
     done = subprocess.run(
-        command(project, "--variant", "fp16", "--healthy", "4", "--delay", "3", "--patience", "10"),
+        command(project, "--variant", "fp16", "--healthy", "4", "--delay", "3", "--patience", "10", "--rate", "75"),
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -86,7 +86,6 @@ def save_a_model_that_does_not_shrink(path: Path) -> None:
 def in_whole_folders(hub: Hub, folder: str, replace: Callable[[Path], None]) -> Callable[[Path], None]:
     def edit(root: Path) -> None:
         (root / folder).is_dir() or hub.run("dvc", "pull", "-q", folder)
-        hub.run("dvc", "unprotect", folder)
         replace(root / folder)
         hub.run("dvc", "add", "-q", folder)
         hub.run("dvc", "push", "-q", folder)
