@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from makeweight.runtimes.histograms import BINS, Histogram, chosen
+from makeweight.runtimes.histograms import BINS, ENTROPY_BINS, Histogram, chosen
 
 RNG = np.random.default_rng(4)
 NORMAL = RNG.standard_normal(40_000).astype(np.float32)
@@ -66,6 +66,19 @@ def test_a_percentile_is_that_of_the_sizes_to_a_bin(values: NDArray[Any]) -> Non
     assert -1e-6 <= max(-lowest, highest) - min(wanted, np.abs(values).max()) <= bin + 1e-6
     assert values.min() <= lowest
     assert highest <= values.max()
+
+
+@pytest.mark.parametrize("values", [VALUES["an outlier"], VALUES["a long tail"]], ids=["an outlier", "a long tail"])
+def test_the_least_information_is_lost_where_onnx_runtimes_search_finds_it(values: NDArray[Any]) -> None:
+    from onnxruntime.quantization.calibrate import HistogramCollector
+
+    histogram = _filled(values)
+    counts = histogram.counts.reshape(ENTROPY_BINS, -1).sum(axis=1)
+    edges = histogram.edges[:: BINS // ENTROPY_BINS].astype(np.float32)
+    search = HistogramCollector("entropy", False, ENTROPY_BINS, 128, None, None).get_entropy_threshold
+    wanted = search((counts, edges, np.float32(histogram.lowest), np.float32(histogram.highest)), 128)
+    assert chosen("entropy", histogram) == tuple(map(float, wanted))
+    assert chosen("entropy", histogram)[1] < histogram.highest
 
 
 @pytest.mark.parametrize("observer", ["minmax", "percentile", "entropy", "mse"])
