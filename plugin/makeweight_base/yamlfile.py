@@ -24,7 +24,6 @@ _MOST_ENTRIES = 100_000
 
 _KEPT = 32
 """Texts whose nodes are kept."""
-# `<<` fills a mapping up with others, and a key `=` loses its tag, where data are made of their nodes.
 _ALTERED = re.compile(r"<<|(?:^|[\s,\[{])=(?:[\s,:\]}]|$)")
 
 _MEANT = (
@@ -86,6 +85,12 @@ class Document:
         number = self.line(path)
         quoted = self.text[number - 1].rstrip() if number <= len(self.text) else ""
         return Problem(self.source, number, message, quoted)
+
+
+def altered(text: str) -> bool:
+    """Whether the nodes of a text do not stay what they are where data are made of them: `<<` fills a mapping up with
+    others, and a key `=` loses its tag."""
+    return _ALTERED.search(text) is not None
 
 
 def _composed(text: str) -> yaml.Node | None:
@@ -162,7 +167,7 @@ def parse(text: str, source: str) -> Document:
                 walk(item, (*path, index), in_flow)
 
     try:
-        root = _composed(text) if _ALTERED.search(text) else composed(text)
+        root = _composed(text) if altered(text) else composed(text)
         if root is not None:
             walk(root, ())
         data = None if root is None else loader.construct_document(root)

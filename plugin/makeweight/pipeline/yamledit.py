@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from makeweight_base.errors import ConfigError, Problem, UsageError
-from makeweight_base.yamlfile import Path, parse
+from makeweight_base.yamlfile import Path, altered, composed, parse
 
 _COMMENT = re.compile(r"( *)#.*(?:\n|$)")
 _NOTE = re.compile(r"[ \t]+#[^\r\n]*")
@@ -47,14 +47,10 @@ def put(text: str, path: Path, value: Any, *, source: str, above: Sequence[str] 
 @lru_cache(maxsize=2)  # of several edits each begins with what the one before has read
 def _read(text: str) -> tuple[yaml.Node | None, Any]:
     """Where things stand in a text, and what it says; neither is to be changed."""
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if "<<" in text:  # what is merged in is put among the nodes when they are read
-            return node, yaml.safe_load(text)
-        return node, None if node is None else loader.construct_document(node)
-    finally:
-        loader.dispose()
+    node = composed(text)
+    if altered(text):
+        return node, yaml.safe_load(text)
+    return node, None if node is None else yaml.SafeLoader("").construct_document(node)
 
 
 def dump(value: Any) -> str:
