@@ -67,6 +67,9 @@ budget:
 IN_TURN = """
 import contextlib, io, json, sys
 from makeweight.cli import main
+from makeweight.verbs import benchmark
+
+benchmark.TAIL_SECONDS = 0.1  # no rule is about a tail
 
 told = {}
 for line in sys.argv[1:]:
