@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 import jsonschema
 import yaml
 
-SCHEMAS = yaml.safe_load((Path(__file__).parent / "cluster_schemas.yaml").read_text())
+SCHEMAS = yaml.load((Path(__file__).parent / "cluster_schemas.yaml").read_text(), yaml.CSafeLoader)
 TOKEN = "who may ask"  # noqa: S105
 Object = dict[str, Any]
 Controller = Callable[[Object], None]

@@ -57,7 +57,7 @@ Place = tuple[str, ...]
 
 def of_action(text: str) -> list[str]:
     """What an action.yml names and does not have."""
-    said = yaml.safe_load(text)
+    said = yaml.load(text, yaml.CSafeLoader)
     known: dict[str, Any] = {"inputs": set(said.get("inputs") or {})}
     found = list(_of_steps(said["runs"]["steps"], known))
     after = {**known, "steps": _outputs_of(said["runs"]["steps"])}
@@ -70,7 +70,7 @@ def of_action(text: str) -> list[str]:
 
 def of_workflow(text: str) -> list[str]:
     """What a workflow names and does not have, and inputs that its actions and called workflows do not have."""
-    said = yaml.safe_load(text)
+    said = yaml.load(text, yaml.CSafeLoader)
     events = said.get("on") or said.get(True) or {}
     call = (events.get("workflow_call") or {}) if isinstance(events, Mapping) else {}
     is_called = isinstance(events, Mapping) and "workflow_call" in events
@@ -160,7 +160,7 @@ def _action(uses: str) -> Mapping[str, Any] | None:
     for prefix in ("./", "$/", "OWNER/REPO/", "OWNER/REPO"):
         if bare.startswith(prefix):
             file = REPOSITORY / bare.removeprefix(prefix) / "action.yml"
-            return yaml.safe_load(file.read_text()) if file.is_file() else {}
+            return yaml.load(file.read_text(), yaml.CSafeLoader) if file.is_file() else {}
     return None
 
 
@@ -168,7 +168,7 @@ def _called(uses: str) -> Mapping[str, Any] | None:
     bare = uses.partition("@")[0]
     for prefix in ("./", "$/", "OWNER/REPO/"):
         if bare.startswith(prefix):
-            said = yaml.safe_load((REPOSITORY / bare.removeprefix(prefix)).read_text())
+            said = yaml.load((REPOSITORY / bare.removeprefix(prefix)).read_text(), yaml.CSafeLoader)
             return (said.get("on") or said.get(True))["workflow_call"]
     return None
 

@@ -290,7 +290,7 @@ class Runner:
 @functools.cache
 def _parsed(text: str) -> Mapping[str, Any]:
     """A file as data, which nobody changes: reading it is most of what a run of short steps takes."""
-    found: Mapping[str, Any] = yaml.safe_load(text)
+    found: Mapping[str, Any] = yaml.load(text, yaml.CSafeLoader)
     return found
 
 

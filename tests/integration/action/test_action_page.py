@@ -39,7 +39,7 @@ def shown(default: str) -> str:
 
 
 def test_the_tables_are_those_of_the_action() -> None:
-    said = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+    said = yaml.load((REPOSITORY / "action.yml").read_text(), yaml.CSafeLoader)
     inputs = [[f"`{name}`", shown(each["default"]), each["description"]] for name, each in said["inputs"].items()]
     assert table("| input | default | |\n") == inputs
     outputs = [[f"`{name}`", each["description"]] for name, each in said["outputs"].items()]
@@ -50,7 +50,7 @@ def test_the_snippets_are_what_is_written(written) -> None:
     """But for comments and names of steps."""
     page = list(snippets().values())
     for text, shown in zip(written("OWNER/REPO").values(), (page[0], page[1]), strict=True):
-        mine, theirs = yaml.safe_load(text), yaml.safe_load(shown)
+        mine, theirs = yaml.load(text, yaml.CSafeLoader), yaml.load(shown, yaml.CSafeLoader)
         assert mine[True] == theirs[True]
         for (name, job), (other, said) in zip(mine["jobs"].items(), theirs["jobs"].items(), strict=True):
             assert name == other
@@ -60,8 +60,10 @@ def test_the_snippets_are_what_is_written(written) -> None:
 
 
 def test_the_relay_is_the_one_that_we_use(written) -> None:
-    own = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "comment.yml").read_text())
-    (theirs,) = (yaml.safe_load(text) for path, text in written("OWNER/REPO").items() if "comment" in path.name)
+    own = yaml.load((REPOSITORY / ".github" / "workflows" / "comment.yml").read_text(), yaml.CSafeLoader)
+    (theirs,) = (
+        yaml.load(text, yaml.CSafeLoader) for path, text in written("OWNER/REPO").items() if "comment" in path.name
+    )
     for mine, other in zip(own["jobs"]["comment"]["steps"], theirs["jobs"]["comment"]["steps"], strict=True):
         assert mine.get("with") == other.get("with")
         assert mine.get("run") == other.get("run")
@@ -89,7 +91,7 @@ def test_an_edit_of_words_is_not_judged_and_answers_for_no_check_that_is_require
     own = (REPOSITORY / ".github" / "workflows" / "makeweight.yml").read_text()
     snippet = snippets()[".github/workflows/snippet-0.yml"]
     for text in (next(iter(written("o/r").values())), own, snippet):
-        said = yaml.safe_load(text)
+        said = yaml.load(text, yaml.CSafeLoader)
         assert said[True]["pull_request"] == {"types": ["opened", "synchronize", "reopened", "edited"]}
         facts = {"event": event, "event_name": "pull_request", "workflow": "w", "ref": "refs/pull/7/merge"}
         groups, names = set(), set()
@@ -120,15 +122,15 @@ def test_what_is_written_is_safe(written, tmp_path: Path) -> None:
 def test_what_is_installed_fits_the_model(written) -> None:
     torch = CONFIG.replace("{onnx: model.onnx}", "{build: 'a:b', weights: w.pt, inputs: {x: [N, 3]}}")
     for config, extras in ((CONFIG, "dvc,onnx"), (torch, "dvc,torch")):
-        whole = yaml.safe_load(next(iter(written("o/r", config=config).values())))
+        whole = yaml.load(next(iter(written("o/r", config=config).values())), yaml.CSafeLoader)
         assert whole["jobs"]["makeweight"]["steps"][-1]["with"]["extras"] == extras
 
 
 def test_projects_of_one_repository_share_nothing(written) -> None:
     one, other = written("o/r", "a"), written("o/r", "b")
     assert not set(one) & set(other)
-    assert not {yaml.safe_load(text)["name"] for text in one.values()} & {
-        yaml.safe_load(text)["name"] for text in other.values()
+    assert not {yaml.load(text, yaml.CSafeLoader)["name"] for text in one.values()} & {
+        yaml.load(text, yaml.CSafeLoader)["name"] for text in other.values()
     }
 
 
@@ -232,7 +234,7 @@ def test_the_default_branch_is_the_remotes(
         subprocess.run(["git", "remote", "set-url", "origin", "/nowhere"], cwd=repository, check=True)
     said = set_up(repository, "o/r", branch=None)
     assert "a ruleset for `release/trunk`" in said
-    written = yaml.safe_load((repository / ".github/workflows/makeweight.yml").read_text())
+    written = yaml.load((repository / ".github/workflows/makeweight.yml").read_text(), yaml.CSafeLoader)
     assert written[True]["push"]["branches"] == ["release/trunk"]
 
 

@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
-SNIPPETS = [yaml.safe_load(text) for text in blocks("yaml")]
+SNIPPETS = [yaml.load(text, yaml.CSafeLoader) for text in blocks("yaml")]
 MANIFESTS = {told["kind"]: told for told in SNIPPETS if "kind" in told}
 CONFIGS = [text for text in blocks("yaml") if text.startswith("canary:")]
 
@@ -114,7 +114,7 @@ def test_the_commands_for_argo_and_flagger_write_what_the_page_names(
     names = {path.name for path in (tmp_path / "monitoring").iterdir()}
     assert names == {"makeweight.argo.yaml", "makeweight.flagger.yaml", "makeweight.flagger.canary.yaml"}
     assert all(name in PAGE.read_text() for name in names)
-    template = yaml.safe_load((tmp_path / "monitoring" / "makeweight.argo.yaml").read_text())
+    template = yaml.load((tmp_path / "monitoring" / "makeweight.argo.yaml").read_text(), yaml.CSafeLoader)
     (steps,) = [told["steps"] for told in SNIPPETS if "steps" in told]
     told = cluster.rollout(SHA)
     told["spec"]["strategy"]["canary"]["steps"] = steps
