@@ -54,12 +54,11 @@ def merge(existing: str | None, project: Project, drawn: Sequence[Any]) -> tuple
         text = _put(text, ("vars", len(data.get("vars") or [])), entry, above)
         header = header if data else ()
         changes.append(f"added {entry} to the vars")
-    added = []
+    added = {name: body for name, body in wanted.items() if name not in there}
+    if added:
+        text = yamledit.put_each(text, ("stages",), added, source=PIPELINE, above=("", *header))
     for name, body in wanted.items():
-        if name not in there:
-            text = _put(text, ("stages", name), body, ("", *header))
-            added.append(name)
-            header = ()
+        if name in added:
             continue
         due = dict(updates(body, there[name]))
         for path, value in due.items():

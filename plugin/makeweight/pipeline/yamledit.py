@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -41,6 +41,37 @@ def put(text: str, path: Path, value: Any, *, source: str, above: Sequence[str] 
         reached = False
     if not reached:
         raise _refusal(source, parse(text, source).line(path), path)
+    return edited
+
+
+def put_each(text: str, path: Path, values: Mapping[str, Any], *, source: str, above: Sequence[str] = ()) -> str:
+    """The text with new entries in the mapping at `path`, made where it is missing: as by one `put` after the other,
+    and read back twice in all. `above` is for the first; in block style the others stand below an empty line.
+
+    Raises:
+        UsageError: see `put`.
+    """
+    first, *rest = values
+    begun = put(text, (*path, first), values[first], source=source, above=above)
+    if not rest:
+        return begun
+    node: Any
+    try:
+        node, before = _read(begun)
+        in_flow = _is_flow(node)
+        for part in path:
+            node = next(child for key, child in node.value if key.value == part)
+            in_flow = in_flow or _is_flow(node)
+        wanted = before
+        for name in rest:
+            wanted = _data_put(wanted, (*path, name), values[name])
+        others = {name: values[name] for name in rest}
+        edited = _grown(begun, node, others, in_flow, ("",), whole=not path)
+        reached = _read(edited)[1] == wanted
+    except yaml.YAMLError:
+        reached = False
+    if not reached:
+        raise _refusal(source, parse(text, source).line(path), (*path, rest[0]))
     return edited
 
 
@@ -130,7 +161,7 @@ def _is_empty(node: yaml.Node) -> bool:
 def _grown(
     text: str, node: yaml.Node, new: dict[str, Any] | list[Any], in_flow: bool, above: Sequence[str], whole: bool
 ) -> str:
-    """The text with one more entry at the end of a collection (`whole`: of the file)."""
+    """The text with more at the end of a collection (`whole`: of the file): in block style, `above` over each entry."""
     if in_flow:
         inner = json.dumps(new, ensure_ascii=False)[1:-1]
         if not node.value:
@@ -143,7 +174,8 @@ def _grown(
     # comments right below the last entry and as deep as it belong to it; at the left margin they may belong to the next
     while column and (match := _COMMENT.match(text, at)) and len(match[1]) >= column:
         at = match.end()
-    return _inserted(text, at, _block(new, column, _newline(text), above))
+    entries = [{key: value} for key, value in new.items()] if isinstance(new, dict) else [new]
+    return _inserted(text, at, "".join(_block(each, column, _newline(text), above) for each in entries))
 
 
 def _replaced(text: str, entry: tuple[yaml.Node | None, yaml.Node], value: Any, in_flow: bool) -> str:

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from makeweight.pipeline.yamledit import dump, put
+from makeweight.pipeline.yamledit import dump, put, put_each
 from makeweight_base.errors import UsageError
 
 NEW = {"cmd": "run ${item.x}", "deps": ["a", {"b": {"cache": False}}]}
@@ -114,6 +114,25 @@ def test_what_cannot_be_edited_safely_is_refused_with_its_line(before: str) -> N
     with pytest.raises(UsageError, match=r"^f:\d+: ") as caught:
         put(before, ("stages", "new"), NEW, source="f")
     assert "cannot be put here" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("stages:  # c\nz: 1\n", id="null"),
+        pytest.param("stages: {}  # c\n", id="empty flow"),
+        pytest.param("{stages: {t: {cmd: x}}, z: 1}\n", id="flow"),
+        pytest.param("stages:\n    t:\n        cmd: x\n        # off\n\n# tail\nz: 1\n", id="comments"),
+        pytest.param("base: &base {cmd: x}\r\nstages:\r\n  t:\r\n    <<: *base\r\n", id="merged"),
+    ],
+)
+def test_several_are_put_there_as_one_after_the_other(before: str) -> None:
+    values = {"new": NEW, "other": {"cmd": "x"}, "last": {"deps": []}}
+    after, above = before, ("", "ours")
+    for name, value in values.items():
+        after, above = put(after, ("stages", name), value, source="f", above=above), ("",)
+    assert put_each(before, ("stages",), values, source="f", above=("", "ours")) == after
 
 
 words = st.text("abcdefgh #:-'\"{}[]*&!|>%@,?é\n", max_size=12)
