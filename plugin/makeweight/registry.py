@@ -113,6 +113,11 @@ def names(kind: Kind) -> list[str]:
     return built_in + [name for name in _entry_points(kind) if name not in built_in]
 
 
+def offers(kind: Kind, name: str) -> bool:
+    """Whether somebody does: no environment is searched for what is built in."""
+    return name in BUILT_IN[kind] or name in _entry_points(kind)
+
+
 def load(kind: Kind, name: str) -> Any:
     """The class behind a name. Loading one needs no extra: that is asked for by `require`, when it is put to work.
 

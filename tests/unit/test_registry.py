@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from makeweight import registry
+from makeweight.project import reading
 from makeweight.registry import BUILT_IN
 from makeweight_base.errors import MissingExtra, UsageError
 from makeweight_monitors.rollback.targets.target import Target
@@ -143,3 +144,17 @@ def test_an_entry_point_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: wrong)
     with pytest.raises(UsageError, match="cannot be imported: module has no Binarize"):
         registry.load("technique", "binarize")
+
+
+def test_no_environment_is_searched_for_what_is_built_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It would take as long as a whole small verb."""
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("it was searched"))
+    text = (
+        "model: {onnx: m.onnx, runtime: onnxruntime}\n"
+        "data: {npz: {test: t.npz, calibration: t.npz}}\n"
+        "variants: {int8: {steps: [quantize]}}\n"
+        "devices: {here: {kind: local}}\n"
+        "budget: {size: {max: 1 MB}}\n"
+    )
+    assert reading.understand(text, "makeweight.yaml", tmp_path).model.runtime == "onnxruntime"
+    assert all(registry.offers("runtime", name) for name in BUILT_IN["runtime"])

@@ -177,7 +177,7 @@ def _refuse_other_files(model: Mapping[Any, Any], problems: Problems) -> None:
             told = f"unknown key; {near(key, known)}" if foreign is None else f"this is {foreign.what}. {foreign.do}"
             problems.note(("model", key), told)
     declared = str(model.get("runtime") or "")
-    if files and declared in registry.names("runtime"):
+    if files and declared and registry.offers("runtime", declared):
         suffix = registry.load("runtime", declared).suffix
         if suffix != f".{files[0]}":
             problems.note(
