@@ -34,6 +34,9 @@ def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
     """The text of dvc.yaml with the plots `wanted` in it, and what was done; `there` is what its `plots` holds."""
     entries = list(there.items()) if isinstance(there, dict) else [_plot(item) for item in there or []]
     names = [_plot(plot)[0] for plot in wanted]
+    if wanted and not there and not isinstance(there, dict):  # all of them at once, read back once
+        text = yamledit.put(text, ("plots",), [*wanted], source=PIPELINE, above=("",))
+        return text, [f"added the plot{'s' * (len(names) > 1)} {', '.join(names)}"]
     # of a plot that is no longer drawn of our files (the quality metric changed) the place is used again
     stale = [i for i, entry in enumerate(entries) if entry[0] not in names and _is_ours(*entry)]
     added, updated = [], []
