@@ -15,6 +15,7 @@ import numpy as np
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import Observer
 from makeweight.runtimes.histograms import Histogram, chosen
+from makeweight_probe.sessions.onnxruntime import runtime_module
 
 
 def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Observer, fed: Sequence[Feeds]) -> Any:
@@ -25,13 +26,23 @@ def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Obs
         folder: for what the calibrator writes.
         fed: see `runtimes/batches.py`.
     """
+    onnxruntime = runtime_module()
     from onnxruntime.quantization import CalibrationMethod
-    from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+    from onnxruntime.quantization.calibrate import MinMaxCalibrater, PercentileCalibrater, TensorsData
 
-    def calibrator(method: CalibrationMethod) -> Any:
-        return create_calibrator(prepared, operators, str(folder / f"{method.name}.onnx"), calibrate_method=method)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # Between two runs values are looked at, by a processor that threads would otherwise wait on for the next run.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
-    spanning = calibrator(CalibrationMethod.MinMax)
+    def calibrator(kind: Any) -> Any:
+        augmented = str(folder / f"{kind.__name__}.onnx")
+        made = kind(prepared, operators, augmented)
+        made.augment_graph()
+        made.infer_session = onnxruntime.InferenceSession(augmented, options, providers=made.execution_providers)
+        return made
+
+    spanning = calibrator(MinMaxCalibrater)
     spanning.collect_data(_Reader(fed))
     spans = spanning.compute_data()
     if observer == "minmax":
@@ -42,7 +53,7 @@ def ranges(prepared: Path, folder: Path, operators: Sequence[str], observer: Obs
         for name, (lowest, highest) in extremes(spans).items()
         if np.isfinite([lowest, highest]).all()
     }
-    counting = calibrator(CalibrationMethod.Percentile)
+    counting = calibrator(PercentileCalibrater)
     counting.tensors_to_calibrate &= set(histograms)
     counting.collector = _Collector(histograms)
     for feeds in fed:
