@@ -38,14 +38,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """What is collected stays to the end. Looking through it for garbage took three tenths of the time of collecting,
-    and would again and again while the tests run. What is new is looked through less often, too.
+    and would again and again while the tests run.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
-        gc.set_threshold(preloaded.YOUNG)
         gc.enable()
 
 

@@ -48,9 +48,6 @@ _BEGUN: list[subprocess.Popen[bytes]] = []
 PROGRAMS = ("makeweight", "dvc")
 PLUGIN, MONITORS = (*PROGRAMS, "makeweight_probe"), ("makeweight_monitors",)
 """Modules that `python3 -m` is answered for, as are programs of the first two names."""
-YOUNG = 20_000
-"""How many objects more there are until Python looks for garbage among them; with 700, as it has, it does so thousands
-of times in a short command."""
 ASKED = ("AnswersJob", "BlocksJob", "FactsJob", "MatrixJob", "ProfileJob")
 """Jobs of the probe that a fork carries out; others are about a process that has imported nothing."""
 # What Python, the C library and the libraries of numbers read once, when they are loaded.
@@ -249,7 +246,7 @@ def _load(modules: Sequence[str], more: Sequence[str]) -> None:
 
 def _remember(folder: Path) -> None:
     """Have a command find what another has found in the same text of YAML: most that they read is alike, and finding it
-    takes a third of a short command.
+    takes up to a quarter of a short command.
     """
     yamlfile = importlib.import_module("makeweight_base.yamlfile")
     plain = yamlfile._composed
@@ -282,7 +279,6 @@ def _serve(folder: Path) -> None:
         signal.signal(number, signal.SIG_IGN)  # what is meant for pytest, who then closes our standard input
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG)
     running: dict[int, socket.socket] = {}
     (folder / "socket.part").rename(folder / SOCKET)
     while True:

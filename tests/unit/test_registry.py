@@ -147,7 +147,7 @@ def test_an_entry_point_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_environment_is_searched_for_what_is_built_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It would take as long as a whole small verb."""
+    """Every verb would look at each package that is installed."""
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("it was searched"))
     text = (
         "model: {onnx: m.onnx, runtime: onnxruntime}\n"
