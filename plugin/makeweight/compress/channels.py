@@ -6,16 +6,18 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from makeweight.compress import tables
 from makeweight.compress.deadend import excluded, left_out, refuse_operators
 from makeweight.compress.examples import Examples, tensors
 from makeweight.compress.importances import silent_in
 from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.multihead import write_out
 from makeweight.compress.narrowing import departing, parts
+from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.pruner import Pruner, Pruning, pruner_of, tracked
 from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
 from makeweight.compress.recurrent_inputs import recurrences
@@ -45,6 +47,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     scores = answers(module, example, given.output)
     parameters = counted(module)
+    in_place_of_parametrized(subject, NAME, given)
     whole = write_out(module, example)
     before = _widths(module)
     if not before:
@@ -56,22 +59,27 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     if recurrent:
         given.progress.say(f"prune: {_STATES.format(', '.join(recurrent))}")
     left_alone = [*excluded(options.exclude, [*before, *recurrent], NAME), *whole, *recurrent]
+    frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
     latency = None if options.latency is None else Latency(options.latency, given)
     if latency is not None:
         given.notes[NAME] = {"latency": latency.note}
     pruning = _aimed(latency, subject, Pruning(options, given, example, scores), left_alone)
     plan = planned(module, pruning, left_alone)
     with tracked("follow this model", module):
-        pruner = pruner_of(module, pruning, plan.heads, plan.kept)
-    rounds = _in_rounds(pruner, plan, subject, pruning, left_alone)
+        pruner = pruner_of(module, pruning, plan.heads, plan.kept, plan.beside)
+        held = _held(pruner, module, left_alone, pruning.multiple)
+    rounds = _in_rounds(pruner, plan, subject, pruning, left_alone, frozen)
     after = _widths(module)
     changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
+    held = {name: reason for name, reason in held.items() if name not in changed}
     untold = [name for name, part in parts(module).items() if part in silent_in(pruner.channels.importance)]
     if not changed:
         keep = set(pruner.channels.ignored_layers)
         losing_heads = {maker for each in plan.heads for maker in each.attention.makers}
         able = [name for name in before if name in losing_heads or module.get_submodule(name) not in keep]
-        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, pruning.multiple))
+        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, pruning.multiple, held))
+    if held:
+        given.progress.say(f"prune: {_as_wide(held)}")
     if untold:
         given.progress.say(_untold(untold))
     refuse_miscounted(module, pruning)
@@ -81,6 +89,8 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     if latency is not None:
         latency.look_again(subject)
         given.notes[NAME]["latency"] = latency.note
+    if held:
+        given.notes[NAME]["as wide as before"] = held
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
     if unwilling := [*whole, *recurrent, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
@@ -89,19 +99,26 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
 
 
 def _in_rounds(
-    pruner: Pruner, plan: Plan, subject: Subject, pruning: Pruning, left_alone: Sequence[str]
+    pruner: Pruner, plan: Plan, subject: Subject, pruning: Pruning, left_alone: Sequence[str], frozen: Collection[str]
 ) -> list[dict[str, Any]]:
-    """All rounds, each followed by its training; what there is to tell of that."""
+    """All rounds, each followed by its training; what there is to tell of that.
+
+    Args:
+        frozen: the parameters that do not learn. They are followed and asked for gradients all the same.
+    """
     module, options, given = subject.source, pruning.options, pruning.given
     learnt = _learnt(options, given) if options.importance == "taylor" else None
     trained = InRounds(NAME, options, options.rounds, given)
     for number in range(1, options.rounds + 1):
+        module.requires_grad_(True)
         if learnt is not None:
             _gradients(module, *learnt, given.output)
         with tracked("prune this model", module):
             was = copy.deepcopy(module)
             removed = pruner.step(module)
         module.zero_grad(set_to_none=True)
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(name not in frozen)
         refuse_miscounted(module, pruning)
         refuse_growth(was, module, removed, pruning.example)
         with tracked("check the narrower model", module):
@@ -140,11 +157,13 @@ def _unchanged(
     widths: Mapping[str, int],
     able: Sequence[str],
     multiple: int,
+    held: Mapping[str, str],
 ) -> str:
     """Why no layer gave up channels.
 
     Args:
         able: the layers that neither make outputs nor are left alone.
+        held: see `_held`.
     """
     if untold:
         return _untold(untold)
@@ -165,7 +184,12 @@ def _unchanged(
     if recurrent:
         told += f"; {_STATES.format(', '.join(recurrent))}"
         told += "" if able else "; `factorize` makes what they multiply their inputs with smaller"
-    return told
+    return f"{told}; {_as_wide(held)}" if held else told
+
+
+def _as_wide(held: Mapping[str, str]) -> str:
+    told = "; ".join(f"`{name}`: {reason}" for name, reason in held.items())
+    return f"tables of vectors that keep their width, with all layers that are added to them: {told}"
 
 
 def _whole(reasons: Mapping[str, str]) -> str:
@@ -204,7 +228,27 @@ def _gradients(module: Any, data: Examples, loss: Loss, output: str | None) -> N
 
 
 def _widths(module: Any) -> dict[str, int]:
-    """Output channels by layer, of the layers that have any."""
-    parts = dict(module.named_modules())
-    widths = {name: getattr(part, "out_channels", getattr(part, "out_features", None)) for name, part in parts.items()}
+    """Output channels by layer, of the layers that have any; of a table of vectors, how long these are."""
+    widths = {name: tables.width_of(part) for name, part in module.named_modules()}
     return {name: width for name, width in widths.items() if isinstance(width, int)}
+
+
+def _held(pruner: Pruner, module: Any, left_alone: Sequence[str], multiple: int) -> dict[str, str]:
+    """Why tables of vectors keep their width, of those that do before anything is tried, whose channels hang together
+    with such as have to stay."""
+    names = {part: name for name, part in module.named_modules()}
+    graph, outputs, held = pruner.channels.DG, set(pruner.outputs), dict[str, str]()
+    for name, part in module.named_modules():
+        if not isinstance(part, tables.kinds()) or name in left_alone or part not in graph.module2node:
+            continue
+        width = tables.width_of(part)
+        group = graph.get_pruning_group(part, graph.get_pruner_of_module(part).prune_out_channels, list(range(width)))
+        makers = [each.dep.target.module for each in group.items if graph.is_out_channel_pruning_fn(each.dep.handler)]
+        stay = [names[each] for each in makers if names.get(each) in left_alone]
+        if any(each in outputs for each in makers):
+            held[name] = "the model's outputs are made of its channels"
+        elif stay:
+            held[name] = f"`{stay[0]}` is as wide, and keeps its channels"
+        elif width <= multiple:
+            held[name] = f"its {width} channels are no more than the multiple of {multiple} that is kept"
+    return held

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.deadend import changeable, refuse_not_finite
+from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.sharing import NAME, Ties
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
@@ -25,6 +26,7 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
 
     module, part = subject.source, options.part or 1
     refuse_not_finite(module, NAME)
+    in_place_of_parametrized(subject, NAME, given)
     weights = changeable(module, options.exclude, NAME)
     indices, signs, kept = dict[str, Any](), dict[str, Any](), list[str]()
     for name, weight in weights.items():

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from makeweight.compress.tables import as_layers
+
 Importance = Callable[[Any], Any]
 """Of a group of Torch-Pruning: a score for each of its channels; None where there is none, and the group stays."""
 
@@ -68,14 +70,14 @@ def importance_of(name: str) -> Importance:
 
     if name == SCALES:
         return Scales()
-    if name == "fpgm":
-        return distances
-    importance: Importance = {
-        "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
-        "taylor": torch_pruning.importance.GroupTaylorImportance,
-        "lamp": torch_pruning.importance.LAMPImportance,
-    }[name]()
-    return importance
+    importance: Importance = distances
+    if name != "fpgm":
+        importance = {
+            "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
+            "taylor": torch_pruning.importance.GroupTaylorImportance,
+            "lamp": torch_pruning.importance.LAMPImportance,
+        }[name]()
+    return lambda group: importance(as_layers(group))
 
 
 def of_heads(importance: Importance) -> Importance:

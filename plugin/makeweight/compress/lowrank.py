@@ -27,6 +27,7 @@ from makeweight.compress.factors import (
 )
 from makeweight.compress.files import by_reason, left_alone_in, saved, weights_of
 from makeweight.compress.multihead import write_out
+from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.places import NAME, Place, places_in, with_factors
 from makeweight.compress.rounding import removed
 from makeweight.compress.scores import answers
@@ -52,6 +53,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
     scores = answers(module, example, given.output)
     before = counted(module)
+    in_place_of_parametrized(subject, NAME, given)
     attentions = _attentions(module)
     stay = write_out(module, example) if attentions else {}
     written = {name: module.get_submodule(name) for name in attentions if name not in stay}

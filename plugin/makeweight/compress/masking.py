@@ -11,6 +11,7 @@ import numpy as np
 from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.movement import Movement
+from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.sparsity import FOUR, Scores, Zeros, scheduled, smallest, two_of_four
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
@@ -55,6 +56,7 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
 
     module = subject.source
     refuse_not_finite(module, NAME)
+    in_place_of_parametrized(subject, NAME, given)
     weights, kept = _able(_weights(module, options), options, given)
     masks, trained = Masks({}), InRounds(NAME, options, options.rounds, given)
     movement = Movement(module, weights) if options.importance == "movement" else None

@@ -149,6 +149,12 @@ def _written_out(attention: Any) -> Any:
             if biased:
                 layer.bias.copy_(attention.in_proj_bias.chunk(3)[place])
         made.out_proj.load_state_dict(attention.out_proj.state_dict())
+    for place, layer in enumerate((made.query, made.key, made.value)):
+        layer.weight.requires_grad_(parts[place].requires_grad)
+        if biased:
+            layer.bias.requires_grad_(attention.in_proj_bias.requires_grad)
+    for name, parameter in made.out_proj.named_parameters():
+        parameter.requires_grad_(attention.out_proj.get_parameter(name).requires_grad)
     return made.train(attention.training)
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from makeweight.compress import normalization, recurrent_inputs
+from makeweight.compress import normalization, recurrent_inputs, tables
 from makeweight.compress.examples import Tensors
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
@@ -47,20 +47,75 @@ class ChannelRemoval:
     remove: Callable[..., Any]
     """Torch-Pruning's function for that kind of layer."""
     channels: tuple[int, ...]
+    buffers: tuple[str, ...] = ()
+    """What lies beside those along its last axis and loses them too, such as the code of a position that is added."""
 
     def carry_out(self, module: Any, graph: Any, /) -> None:
-        graph.get_pruning_group(parts(module)[self.layer], self.remove, list(self.channels)).prune()
+        group = graph.get_pruning_group(parts(module)[self.layer], self.remove, list(self.channels))
+        self.prune(module, group)
+
+    def prune(self, module: Any, group: Any) -> None:
+        """Remove them from a module.
+
+        Args:
+            group: of Torch-Pruning, what hangs together with them there.
+        """
+        with ties_kept(module):
+            group.prune()
+        gone = set(self.channels)
+        for name in self.buffers:
+            owner, _, own = name.rpartition(".")
+            part = module.get_submodule(owner)
+            values = getattr(part, own)
+            setattr(part, own, values[..., [place for place in range(values.shape[-1]) if place not in gone]])
 
 
-def narrow(pruner: Any, module: Any) -> list[Removal]:
-    """One step of a pruner of Torch-Pruning on its module; what it removed."""
+def narrow(pruner: Any, module: Any, beside: Mapping[str, tuple[str, ...]]) -> list[Removal]:
+    """One step of a pruner of Torch-Pruning on its module; what it removed.
+
+    Args:
+        beside: by layer, the buffers that lose the channels that it does.
+    """
     names = {part: name for name, part in parts(module).items()}
     removed: list[Removal] = []
     for group in pruner.step(interactive=True):
         dependency, channels = group[0]
-        removed.append(ChannelRemoval(names[dependency.target.module], dependency.handler, tuple(map(int, channels))))
-        group.prune()
+        name = names[dependency.target.module]
+        removal = ChannelRemoval(name, dependency.handler, tuple(map(int, channels)), beside.get(name, ()))
+        removal.prune(module, group)
+        removed.append(removal)
     return removed
+
+
+@contextmanager
+def ties_kept(module: Any) -> Iterator[None]:
+    """A weight that several layers share stays shared where the same of it is removed from all of them meanwhile."""
+    import torch
+
+    tied: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        tied.setdefault(id(parameter), []).append(name)
+    yield
+    for first, *others in tied.values():
+        whole = module.get_parameter(first)
+        for name in others:
+            own = module.get_parameter(name)
+            if own is not whole and own.shape == whole.shape and torch.equal(own, whole):
+                owner, _, last = name.rpartition(".")
+                setattr(module.get_submodule(owner), last, whole)
+
+
+def buffers_beside(module: Any, layer: str) -> list[str]:
+    """The buffers in floating point whose last axis is as long as a layer has channels. Those of PyTorch's own layers
+    become narrower with these."""
+    width = tables.width_of(parts(module)[layer])
+    return [
+        f"{name}.{own}".lstrip(".")
+        for name, holder in module.named_modules()
+        if not type(holder).__module__.startswith("torch.")
+        for own, values in holder.named_buffers(recurse=False)
+        if values.is_floating_point() and values.ndim and values.shape[-1] == width
+    ]
 
 
 def parts(module: Any) -> dict[str, Any]:
@@ -231,4 +286,4 @@ def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] 
 
 def pruners() -> Mapping[Any, Any]:
     """What Torch-Pruning is told of modules that it does not know, by their kind."""
-    return {**normalization.pruners(), **recurrent_inputs.pruners()}
+    return {**normalization.pruners(), **recurrent_inputs.pruners(), **tables.pruners()}

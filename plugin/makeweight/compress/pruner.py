@@ -7,7 +7,7 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +19,7 @@ from makeweight.compress.importances import importance_of, of_heads
 from makeweight.compress.narrowing import Removal, differentiable, graph_of, narrow, parts, pruners
 from makeweight.compress.recurrent_inputs import followed
 from makeweight.compress.rounding import removed
+from makeweight.compress.tables import roots
 from makeweight.compress.technique import Given
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
@@ -52,15 +53,25 @@ class Pruner:
 
     channels: Any
     heads: HeadPruner
+    beside: Mapping[str, tuple[str, ...]]
+    outputs: Sequence[Any]
+    """The layers whose channels are the model's outputs."""
 
     def step(self, module: Any) -> list[Removal]:
-        return [*narrow(self.channels, module), *self.heads.step(module)]
+        return [*narrow(self.channels, module, self.beside), *self.heads.step(module)]
 
 
-def pruner_of(module: Any, pruning: Pruning, heads: Sequence[Narrowable], alone: Sequence[str]) -> Pruner:
+def pruner_of(
+    module: Any,
+    pruning: Pruning,
+    heads: Sequence[Narrowable],
+    alone: Sequence[str],
+    beside: Mapping[str, tuple[str, ...]],
+) -> Pruner:
     """Args:
     heads: the attention that gives up heads.
     alone: the layers that keep their channels.
+    beside: by layer, the buffers that lose the channels that it does.
     """
     import torch_pruning
 
@@ -100,6 +111,7 @@ def pruner_of(module: Any, pruning: Pruning, heads: Sequence[Narrowable], alone:
             iterative_steps=options.rounds,
             ignored_layers=[*kept, *outputs, *standing],
             round_to=multiple,
+            root_module_types=roots(),
             output_transform=differentiable,
             customized_pruners=pruners(),
             # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
@@ -109,7 +121,8 @@ def pruner_of(module: Any, pruning: Pruning, heads: Sequence[Narrowable], alone:
             channel_groups={},
         )
     together = options.scope == "global"
-    return Pruner(channels, HeadPruner(list(heads), of_heads(importance), ratio, options.rounds, together, multiple))
+    of_attention = HeadPruner(list(heads), of_heads(importance), ratio, options.rounds, together, multiple)
+    return Pruner(channels, of_attention, beside, outputs)
 
 
 def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[Any]:
@@ -129,7 +142,7 @@ def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[A
 
     graph = graph_of(module, example, note)
     layers = []
-    for group in graph.get_all_groups(ignored_layers=list(kept)):
+    for group in graph.get_all_groups(ignored_layers=list(kept), root_module_types=roots()):
         root = group[0].dep.target.module
         passing = (item.dep.target for item in group.items if graph.is_out_channel_pruning_fn(item.dep.handler))
         if any(node.grad_fn in ends for node in passing):

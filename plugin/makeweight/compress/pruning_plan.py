@@ -4,16 +4,26 @@ channels since Torch-Pruning loses track of them."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from makeweight.compress import attention
+from makeweight.compress import attention, tables
 from makeweight.compress.attention import Attention
 from makeweight.compress.deadend import left_out, refuse_broken
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import ROUNDING, Narrowable, following, narrowable, runs
-from makeweight.compress.narrowing import Removal, departing, drift, parting, shaken
+from makeweight.compress.narrowing import (
+    TOLERANCE,
+    ChannelRemoval,
+    Removal,
+    buffers_beside,
+    departing,
+    drift,
+    parting,
+    shaken,
+)
 from makeweight.compress.pruner import Pruning, pruner_of, tracked
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.weights import counted
@@ -29,6 +39,8 @@ class Plan:
     """The attention whose `forward` takes no fewer heads."""
     refused: tuple[str, ...] = ()
     """Of the layers that keep their channels, those that Torch-Pruning loses track of."""
+    beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By layer, the buffers that lose the channels that it does."""
 
 
 def planned(module: Any, pruning: Pruning, left_alone: Sequence[str]) -> Plan:
@@ -78,17 +90,20 @@ def carried_out(plan: Plan, module: Any, pruning: Pruning) -> tuple[Any, list[Re
     trial = copy.deepcopy(module)
     plain = replace(pruning, options=pruning.options.model_copy(update={"importance": "magnitude"}))
     with tracked("prune this model", trial):
-        return trial, pruner_of(trial, plain, plan.heads, plan.kept).step(trial)
+        return trial, pruner_of(trial, plain, plan.heads, plan.kept, plan.beside).step(trial)
 
 
 def _tried(plan: Plan, module: Any, pruning: Pruning) -> Plan:
     """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
-    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width."""
+    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width, and
+    a table of vectors without whose whole width the module does not run. Buffers lose channels where that helps."""
     trial, removed = carried_out(plan, module, pruning)
     readers = tuple(each.reader for each in plan.stuck)
     try:
         refuse_miscounted(trial, pruning)
     except RecipeFailed:
+        if (helped := _helped(plan, module, removed, pruning)) is not None:
+            return _tried(helped, module, pruning)
         if set(readers) <= set(plan.kept):
             raise
         return _tried(replace(plan, kept=(*plan.kept, *readers)), module, pruning)
@@ -99,7 +114,44 @@ def _tried(plan: Plan, module: Any, pruning: Pruning) -> Plan:
             f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}"
         )
     heads = tuple(each for each in plan.heads if not set(each.attention.makers) & set(refused))
-    return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=tuple(refused))
+    return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=(*plan.refused, *refused))
+
+
+def _helped(plan: Plan, module: Any, removed: Sequence[Removal], pruning: Pruning) -> Plan | None:
+    """A plan for a module that does not run once it is narrower: with buffers that lose channels too, or with tables of
+    vectors that keep theirs; None: neither helps."""
+    wide, example = shaken(module), pruning.example
+    beside: dict[str, tuple[str, ...]] = {}
+    kept: list[str] = []
+    for removal in removed:
+        if not isinstance(removal, ChannelRemoval) or removal.buffers or drift(wide, [removal], example) < math.inf:
+            continue
+        # with the others gone too: attention may need fewer heads for fewer inputs
+        others = [each for each in removed if each is not removal]
+        for buffers in _some_of(buffers_beside(module, removal.layer)):
+            with_them = replace(removal, buffers=buffers)
+            if min(drift(wide, [with_them], example), drift(wide, [*others, with_them], example)) <= TOLERANCE:
+                beside[removal.layer] = buffers
+                break
+        else:
+            if isinstance(module.get_submodule(removal.layer), tables.kinds()):
+                kept.append(removal.layer)
+    if beside:
+        # what is kept may run beside these
+        return replace(plan, beside={**plan.beside, **beside})
+    if not kept:
+        return None
+    pruning.given.progress.say(
+        "prune: tables of vectors that keep their width, since forward() does not run without some of it: "
+        + ", ".join(kept)
+    )
+    return replace(plan, kept=(*plan.kept, *kept), refused=(*plan.refused, *kept))
+
+
+def _some_of(buffers: Sequence[str]) -> list[tuple[str, ...]]:
+    """All of them, then each alone."""
+    alone = [(buffer,) for buffer in buffers]
+    return [tuple(buffers), *alone] if len(alone) > 1 else alone
 
 
 def stuck(attentions: Sequence[Attention]) -> str:

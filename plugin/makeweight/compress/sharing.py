@@ -16,6 +16,7 @@ from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.kmeans import means, nearest
 from makeweight.compress.masking import Masks
+from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.runtime import RecipeFailed
@@ -55,10 +56,11 @@ class Ties:
         import torch
 
         self._learning = {
-            name: torch.nn.Parameter(clusters.values(module.get_parameter(name)))
+            name: torch.nn.Parameter(clusters.values(weight))
             for name, clusters in self.clusters.items()
+            if (weight := module.get_parameter(name)).requires_grad
         }
-        hooks = [self._gather(module.get_parameter(name), name) for name in self.clusters]
+        hooks = [self._gather(module.get_parameter(name), name) for name in self._learning]
         try:
             yield [*self._learning.values()]
         finally:
@@ -86,9 +88,10 @@ class Ties:
                 clusters.tie(weight)
 
     def sum_gradients(self, module: Any) -> None:
-        """Hang on each parameter that its gradients are summed by cluster, by whatever they are trained."""
+        """Hang on each parameter that learns that its gradients are summed by cluster, by whatever they are trained."""
         for name in self.clusters:
-            module.get_parameter(name).register_hook(partial(self._summed, name))
+            if (weight := module.get_parameter(name)).requires_grad:
+                weight.register_hook(partial(self._summed, name))
 
     def _summed(self, name: str, gradient: Any) -> Any:
         clusters = self.clusters[name]
@@ -166,6 +169,7 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
 
     module = subject.source
     refuse_not_finite(module, NAME)
+    in_place_of_parametrized(subject, NAME, given)
     weights = changeable(module, options.exclude, NAME)
     masks = subject.left.get(masking.NAME)
     zeros = masks.zeros if isinstance(masks, Masks) else {}
@@ -177,7 +181,6 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
         shared, clusters = found.shared(name, weight.detach().double().numpy(), held)
         with torch.no_grad():
             weight.copy_(torch.from_numpy(shared))
-        weight.requires_grad_(True)
         indices[name] = torch.from_numpy(clusters)
     found.tell(given)
     ties = Ties(indices, zeros.keys() & indices.keys())
