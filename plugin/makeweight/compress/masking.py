@@ -18,6 +18,7 @@ from makeweight.compress.technique import Given
 from makeweight.compress.tuning import InRounds
 from makeweight.runtimes.layers import told_of
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.weights import Stored
 
 if TYPE_CHECKING:
     from makeweight.compress.sparsify import SparsifyOptions
@@ -26,6 +27,10 @@ NAME = "sparsify"
 _GAIN = (
     "zeros are stored and multiplied like any number: the file is smaller once it is compressed, inference no faster"
 )
+
+Summed = tuple[int | None, int]
+"""The axis along which a layer sums over its weight, None where that is not known, and how many neighbours along it are
+of one sum."""
 
 
 class Masks:
@@ -81,7 +86,7 @@ def mask_file(subject: Subject, options: SparsifyOptions, given: Given) -> Subje
     weights = weights_of(subject, given)
     left_alone = left_alone_in(weights, options.exclude, NAME)
     able, kept = _able(
-        {name: (each.shape, each.summed) for name, each in weights.stored.items() if not left_alone & {*each.layers}},
+        {name: _summed(each) for name, each in weights.stored.items() if not left_alone & {*each.layers}},
         options,
         given,
     )
@@ -93,26 +98,32 @@ def mask_file(subject: Subject, options: SparsifyOptions, given: Given) -> Subje
     return saved(subject, weights, given, NAME).leaving(NAME, Masks(zeros))
 
 
-def _weights(module: Any, options: SparsifyOptions) -> dict[str, tuple[tuple[int, ...], int]]:
-    """The weights of a module that are not excluded: their shapes, and the axes that their layers sum over."""
+def _weights(module: Any, options: SparsifyOptions) -> dict[str, Summed]:
+    """The weights of a module that are not excluded, and what their layers sum over."""
 
-    def summed(name: str) -> int:
-        return 0 if getattr(module.get_submodule(name.rpartition(".")[0]), "transposed", False) else 1
+    def summed(name: str, weight: Any) -> Summed:
+        layer = module.get_submodule(name.rpartition(".")[0])
+        if getattr(layer, "transposed", False):  # [inputs, outputs of a group, kernel]
+            return 0, weight.shape[0] // layer.groups
+        return 1, weight.shape[1]
 
     return {
-        name: (tuple(weight.shape), summed(name))
+        name: summed(name, weight)
         for name, weight in changeable(module, options.exclude, NAME).items()
         if weight.is_floating_point()
     }
 
 
-def _able(
-    found: Mapping[str, tuple[Sequence[int], int | None]], options: SparsifyOptions, given: Given
-) -> tuple[dict[str, int], list[str]]:
+def _summed(stored: Stored) -> Summed:
+    axis = stored.summed
+    return axis, 0 if axis is None else stored.shape[axis] if stored.together is None else stored.together
+
+
+def _able(found: Mapping[str, Summed], options: SparsifyOptions, given: Given) -> tuple[dict[str, int], list[str]]:
     """The weights that may become zero, each with the axis that its layer sums over; and those that cannot."""
     weights, kept = dict[str, int](), list[str]()
-    for name, (shape, axis) in found.items():
-        if options.structure == "2:4" and (axis is None or shape[axis] % FOUR):
+    for name, (axis, together) in found.items():
+        if options.structure == "2:4" and (axis is None or together % FOUR):
             kept.append(name)
         else:
             weights[name] = axis or 0

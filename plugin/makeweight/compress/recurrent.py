@@ -132,13 +132,16 @@ def _layer(recurrence: Any, number: int, factors: Sequence[Factor] | None) -> tu
     layer = type(recurrence)(width, recurrence.hidden_size, **settings).to(weight)
     with torch.no_grad():
         for name, parameter in layer.named_parameters():
+            before = getattr(recurrence, name.replace("_l0", f"_l{number}"))
+            parameter.requires_grad_(before.requires_grad)
             if factors is None or not name.startswith("weight_ih"):
-                parameter.copy_(getattr(recurrence, name.replace("_l0", f"_l{number}")))
+                parameter.copy_(before)
         if factors is None:
             return nn.Identity(), layer
         first, last = factors
         thin = nn.Linear(weight.shape[1], width, bias=False).to(weight)
         thin.weight.copy_(torch.from_numpy(np.ascontiguousarray(first.weight)))
+        thin.requires_grad_(weight.requires_grad)
         ways = torch.from_numpy(np.ascontiguousarray(last.weight)).split(len(weight))
         for name, own in zip(_names("weight_ih", 0, recurrence), ways, strict=True):
             getattr(layer, name).copy_(own)

@@ -53,10 +53,11 @@ def in_a_row(layer: Any, factors: Sequence[Factor]) -> Any:
         def bias(self) -> Any:
             return self[-1].bias
 
-    made = InARow(*_layers(layer, factors)).to(layer.weight)
+    made = InARow(*_layers(layer, factors)).to(layer.weight).requires_grad_(layer.weight.requires_grad)
     if getattr(layer, "bias", None) is not None:
         with torch.no_grad():
             made.bias.copy_(layer.bias)
+        made.bias.requires_grad_(layer.bias.requires_grad)
     return made.train(layer.training)
 
 

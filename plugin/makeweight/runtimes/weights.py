@@ -23,6 +23,9 @@ class Stored:
     shape: tuple[int, ...]
     summed: int | None
     """The axis along which they sum; None where they differ in it."""
+    together: int | None = None
+    """How many neighbours along it are of one sum, where not all are: of a transposed convolution, the inputs of one of
+    its groups."""
 
 
 @dataclass(frozen=True)

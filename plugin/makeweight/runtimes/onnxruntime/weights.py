@@ -84,9 +84,10 @@ class OnnxWeights:
             self.kept.setdefault(name, reason)
         for weight, those in read_by.items():
             shape = tuple(self._tensors[weight].dims)
-            axes = {_summed(reading, len(shape)) for _, reading in those}
+            sums = {_summed(reading, shape) for _, reading in those}
             layers = tuple(dict.fromkeys(name for name, _ in those))
-            self.stored[weight] = Stored(layers, shape, axes.pop() if len(axes) == 1 else None)
+            alike: tuple[int, int] | tuple[None, None] = sums.pop() if len(sums) == 1 else (None, None)
+            self.stored[weight] = Stored(layers, shape, *alike)
 
     def _weights_of(self, node: Any) -> Iterator[_Reading]:
         for at in _PLACES.get(node.op_type, ()) if node.domain in _OWN else ():
@@ -278,19 +279,22 @@ def _held(graph: Any, tensors: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                     yield name, f"it stands within the {holder.op_type} `{holder.name}`"
 
 
-def _summed(reading: _Reading, rank: int) -> int | None:
-    """Along which axis of its weight a node sums; of a table, along a vector, as layers of PyTorch's do it."""
-    node, at = reading.node, reading.at
+def _summed(reading: _Reading, shape: Sequence[int]) -> tuple[int, int]:
+    """Along which axis of its weight a node sums, and over how many neighbours at once; of a table, along a vector, as
+    layers of PyTorch's do it."""
+    node, at, rank = reading.node, reading.at, len(shape)
+    if node.op_type == "ConvTranspose":  # [inputs, outputs of a group, kernel]
+        return 0, shape[0] // attribute(node, "group", 1)
     if node.op_type in _RECURRENT:
-        return 2
-    if node.op_type == "Conv":
-        return 1
-    if node.op_type == "ConvTranspose":
-        return 0
-    if node.op_type == "Gemm":
-        turned = attribute(node, "transB" if at == 1 else "transA", 0)
-        return int(turned) if at == 1 else 1 - int(turned)
-    return rank - 2 if node.op_type == "MatMul" and at == 1 else rank - 1
+        axis = 2
+    elif node.op_type == "Conv":
+        axis = 1
+    elif node.op_type == "Gemm":
+        turned = bool(attribute(node, "transB" if at == 1 else "transA", 0))
+        axis = int(turned) if at == 1 else 1 - int(turned)
+    else:
+        axis = rank - 2 if node.op_type == "MatMul" and at == 1 else rank - 1
+    return axis, shape[axis]
 
 
 def _objection(node: Any, at: int, rank: int) -> str | None:
