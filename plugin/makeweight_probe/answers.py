@@ -69,8 +69,10 @@ def _asked(job: AnswersJob, model: Answering, reference: Arm | None, samples: Se
         {
             "examples": len(samples),
             "decibels": [noise.decibels() for noise in noises],
+            "same": [noise.same for noise in noises],
             "broken": [noise.broken for noise in noises],
             "together": [noise.decibels() for noise in mixing],
+            "same_together": [noise.same for noise in mixing],
             "refused": refused,
         },
     )
@@ -118,8 +120,9 @@ class Noise:
     """How far answers are from those wanted, summed up over batches."""
 
     def __init__(self) -> None:
-        self._signal = self._noise = 0.0
-        self._compared = 0
+        self._signal = self._noise = self._sum = 0.0
+        self._compared = self._equal = 0
+        self._whole = True
         self.broken = 0
         """Numbers that are NaN or infinite where the reference has a finite one."""
 
@@ -131,20 +134,31 @@ class Noise:
         known = np.isfinite(before)
         both = known & np.isfinite(after)
         self.broken += int(np.count_nonzero(known & ~both))
-        signal = before[both].astype(np.float64)
+        signal, found = before[both].astype(np.float64), after[both].astype(np.float64)
         self._signal += float(np.square(signal).sum())
-        self._noise += float(np.square(signal - after[both].astype(np.float64)).sum())
+        self._sum += float(signal.sum())
+        self._noise += float(np.square(signal - found).sum())
         self._compared += int(np.count_nonzero(both))
+        self._equal += int(np.count_nonzero(signal == found))
+        self._whole &= before.dtype.kind != "f" and after.dtype.kind != "f"
+
+    @property
+    def same(self) -> tuple[int, int] | None:
+        """How many integers are those wanted, and of how many; None where some are in floating point, or nothing could
+        be compared."""
+        return (self._equal, self._compared) if self._whole and self._compared else None
 
     def decibels(self) -> float | None:
-        """None where nothing could be compared."""
+        """None where nothing could be compared. What integers count from has no meaning where they are classes or
+        words, so it is their spread about the mean that noise is held against."""
         if not self._compared:
             return None
         if self._noise == 0:
             return MOST_DECIBELS
-        if self._signal == 0:
+        signal = self._signal - (self._sum**2 / self._compared if self._whole else 0.0)
+        if signal <= 0:
             return -MOST_DECIBELS
-        value = 10 * float(np.log10(self._signal) - np.log10(self._noise))
+        value = 10 * float(np.log10(signal) - np.log10(self._noise))
         return min(max(value, -MOST_DECIBELS), MOST_DECIBELS)
 
 

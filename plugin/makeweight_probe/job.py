@@ -325,8 +325,9 @@ class AnswersJob:
     depend on the examples beside them.
 
     Answers the facts `examples`; by output `decibels` (signal to noise against `reference`, None where nothing could be
-    compared), `broken` (numbers that are not finite where the reference's are) and `together` (signal to noise of
-    answers had together against those had one by one); and `refused` (why it does not take several at once).
+    compared), `same` (of integers, how many are the reference's, and of how many), `broken` (numbers that are not
+    finite where the reference's are), `together` and `same_together` (the same of answers had together against those
+    had one by one); and `refused` (why it does not take several at once).
     """
 
     model: Model

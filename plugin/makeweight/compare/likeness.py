@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from makeweight.artifact.matching import counterparts, matched
@@ -36,6 +36,8 @@ class Likeness:
     """Numbers that are NaN or infinite in B's answers and not in A's."""
     told: list[str]
     """Which outputs are which, where names or layouts differ."""
+    same: Mapping[str, float] = field(default_factory=dict)
+    """Of outputs that are integers, the share of them that is the same."""
 
 
 def ask(
@@ -72,6 +74,7 @@ def ask(
         dict(zip(names, facts["decibels"], strict=True)),
         sum(facts["broken"]),
         [line for match in found for line in match.told],
+        {name: each[0] / each[1] for name, each in zip(names, facts["same"], strict=True) if each is not None},
     )
 
 

@@ -43,6 +43,7 @@ def plain(
         "inputs": inputs,
         "matched": [*matched, *alike.told],
         "signal_to_noise": dict(alike.decibels),
+        "same": dict(alike.same),
         "broken": alike.broken,
         "sizes": answer.taken.sizes,
     }
@@ -99,6 +100,7 @@ def _sizes(answer: Answer) -> str:
 
 def _alike(alike: Likeness) -> str:
     shown = {name: "not to be compared" if each is None else f"{each:.1f} dB" for name, each in alike.decibels.items()}
+    shown |= {name: f"{share:.1%} the same integers" for name, share in alike.same.items()}
     told = ", ".join(f"`{name}` {each}" for name, each in shown.items())
     return told + (f"; NaN or infinity in {alike.broken:,} places" if alike.broken else "")
 

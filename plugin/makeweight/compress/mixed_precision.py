@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from makeweight.artifact.model import Model
 from makeweight.compress.sensitivity import Wanted, fewest
 from makeweight.compress.subject import Subject
@@ -63,8 +65,10 @@ class MixedPrecision:
         except RecipeFailed:
             return -math.inf, made
         ranked = supply.declared.task.ranked
-        told = [value for name, value in trial.decibels.items() if value is not None and name not in ranked]
-        return min(told, default=-math.inf), made
+        told = {name: value for name, value in trial.decibels.items() if value is not None and name not in ranked}
+        # a class that tips over says little of how far off its scores are, and is asked where nothing else is answered
+        floating = {name: value for name, value in told.items() if name not in trial.same} or told
+        return min(floating.values(), default=-math.inf), made
 
 
 def by_sensitivity(
@@ -87,6 +91,11 @@ def by_sensitivity(
         RecipeFailed: it cannot be reached.
         UsageError: there is no validation split, or, for an accuracy, it has no targets.
     """
+    if goal.option == "signal_to_noise" and all(np.dtype(port.dtype or "f").kind in "iub" for port in reference.outputs):
+        raise RecipeFailed(
+            "quantize: `signal_to_noise` is of outputs in floating point, and the model answers integers alone; take "
+            "`max_drop`"
+        )
     validation, runtime = supply.split("validation"), supply.runtime
     mixed = MixedPrecision(supply, subject, format, reference, macs, validation)
 

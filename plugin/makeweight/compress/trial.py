@@ -20,6 +20,7 @@ from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed, model_of
 from makeweight.devices.local import Local, LocalOptions
+from makeweight.measure.elsewhere import beyond_ties
 from makeweight.measure.outcomes import classify
 from makeweight.measure.samples import store
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
@@ -41,6 +42,9 @@ _MACS = 10e9
 _TOGETHER = 16
 # Noise of half the amplitude that the answers have; see docs/measuring.md for what healthy models and wrong ones have.
 FLOOR_DECIBELS = 6.0
+# Of integers, an output is another model's where fewer are the same, and the noise says so too: classes and words are
+# told by their number, pixels and counts by how far off they are.
+LEAST_SAME = 0.5
 # What rounding does to float32 leaves 100 dB and more, a step of integers that tips over now and then 70 and more.
 _ROUNDING_DECIBELS = 60.0
 # What ends a process from outside, and says nothing of the model in it.
@@ -103,14 +107,17 @@ def try_out(
                 f"`{name}` holds NaN or infinity where it was a number before ({broken:,} times in "
                 f"{facts['examples']} examples)"
             )
-    mixing = min((each for each in facts["together"] if each is not None), default=None)
+    pairs = list(zip(facts["together"], facts["same_together"], strict=True))
+    mixing = min((each for each, same in pairs if each is not None and same is None), default=None)
+    mixed = (mixing is not None and mixing < _ROUNDING_DECIBELS) or any(map(beyond_ties, facts["same_together"]))
     return Trial(
         examples=facts["examples"] * (model.batch or 1),
         against=None,
         decibels={} if reference is None else dict(zip(names, map(_rounded, facts["decibels"]), strict=True)),
         agreement=_agreement(result),
         mixing=_rounded(mixing),
-        dependent=facts["refused"] is not None or (mixing is not None and mixing < _ROUNDING_DECIBELS),
+        dependent=facts["refused"] is not None or mixed,
+        same=_shares(names, facts["same"]),
     )
 
 
@@ -122,10 +129,17 @@ def refuse_noise(trial: Trial, ranked: Collection[str] = ()) -> None:
         RecipeFailed: an output has so much noise that another model might as well have made it.
     """
     for name, value in trial.decibels.items():
-        if value is not None and value < FLOOR_DECIBELS and name not in ranked:
+        if value is None or value >= FLOOR_DECIBELS or name in ranked:
+            continue
+        share, was = trial.same.get(name), f"`{name}` is no longer what it was in float32"
+        if share is None:
             raise RecipeFailed(
-                f"`{name}` is no longer what it was in float32: signal to noise {value:.1f} dB, and less than "
-                f"{FLOOR_DECIBELS:g} dB is another model's answer"
+                f"{was}: signal to noise {value:.1f} dB, and less than {FLOOR_DECIBELS:g} dB is another model's answer"
+            )
+        if share < LEAST_SAME:
+            raise RecipeFailed(
+                f"{was}: {share:.1%} of its integers are the same, and less than {LEAST_SAME:.0%} is another model's "
+                "answer"
             )
 
 
@@ -177,6 +191,10 @@ def _agreement(result: Result) -> float | None:
     before, after = (np.asarray(result.samples[name], dtype=np.float64) for name in ("wanted", "given"))
     wanted, _, _, kind = classify(before)
     return round(float(np.mean(wanted == classify(after, kind)[0])), 4)
+
+
+def _shares(names: Sequence[str], same: Sequence[tuple[int, int] | None]) -> dict[str, float]:
+    return {name: round(each[0] / each[1], 4) for name, each in zip(names, same, strict=True) if each is not None}
 
 
 def _rounded(decibels: float | None) -> float | None:

@@ -25,8 +25,8 @@ def marked(
         manifest = manifests.get(variant)  # of what was never made, neither a model nor a manifest need be here
         if variant in evaluated and manifest is not None and manifest.model is not None:
             names = [port.name for port in manifest.model.outputs]
-            left = {} if manifest.trial is None else manifest.trial.decibels
-            found = unlike(taken.outputs, evaluated[variant].outputs, names, left)
+            left = ({}, {}) if manifest.trial is None else (manifest.trial.decibels, manifest.trial.same)
+            found = unlike(taken.outputs, evaluated[variant].outputs, names, *left)
             if found is not None:
                 reasons.setdefault(variant, _told(device, found))
     return [
@@ -43,8 +43,11 @@ def _of_answers(figure: Measurement) -> bool:
 
 
 def _told(device: str, found: Unlike) -> str:
-    beside = "" if found.compression is None else f", and compression left {found.compression:.1f} dB"
-    return (
-        f"on `{device}` it answers otherwise than where it was evaluated (`{found.output}`: signal to noise "
-        f"{found.decibels:.1f} dB{beside})"
-    )
+    if found.same is None:
+        left = "" if found.compression is None else f"{found.compression:.1f} dB"
+        how = f"signal to noise {found.decibels:.1f} dB"
+    else:
+        left = "" if found.compression_same is None else f"{found.compression_same:.1%}"
+        how = f"{found.same:.1%} of its integers are the same"
+    beside = f", and compression left {left}" if left else ""
+    return f"on `{device}` it answers otherwise than where it was evaluated (`{found.output}`: {how}{beside})"

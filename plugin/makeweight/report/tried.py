@@ -8,13 +8,16 @@ from makeweight_probe.answers import MOST_DECIBELS
 
 
 def closeness(trial: Trial | None) -> str:
-    """How near its answers are to those that it was compared with: `scores 38.1 dB; top class the same for 98.4 %`."""
+    """How near its answers are to those that it was compared with: `signal to noise scores 38.1 dB; top class the same
+    for 98.4 %`."""
     if trial is None or trial.against is None:
         return ""
-    parts = [f"{name} {_decibels(value)}" for name, value in trial.decibels.items()]
+    noise = [f"{name} {_decibels(value)}" for name, value in trial.decibels.items() if name not in trial.same]
+    parts = [f"signal to noise {'; '.join(noise)}"] if noise else []
+    parts += [f"{name} the same for {share * 100:.1f} %" for name, share in trial.same.items()]
     if trial.agreement is not None:
         parts.append(f"top class the same for {trial.agreement * 100:.1f} %")
-    return f"signal to noise {'; '.join(parts)} ({trial.examples} examples, against {trial.against})"
+    return f"{'; '.join(parts)} ({trial.examples} examples, against {trial.against})"
 
 
 def asked(manifest: Manifest, served: int | None) -> str | None:
