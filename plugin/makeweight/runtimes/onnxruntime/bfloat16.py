@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from makeweight.runtimes.onnxruntime.graphs import opset, store_constants
+from makeweight.runtimes.onnxruntime.graphs import opset, store_outside
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
@@ -34,7 +34,8 @@ def to_bfloat16(source: Path, target: Path) -> None:
     model = normal(onnx.load(source))
     if (written := opset(model)) < _SINCE:
         raise RecipeFailed(f"bfloat16: the file is of opset {written}, and bfloat16 needs {_SINCE}; export it anew")
-    store_constants(model.graph, lambda tensor: tensor.data_type == TensorProto.FLOAT)
+    # cast there, they are folded once, and not computed in every round of a loop
+    store_outside(model.graph, lambda tensor: tensor.data_type == TensorProto.FLOAT)
     narrow, nodes = helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16), list[Any]()
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT:

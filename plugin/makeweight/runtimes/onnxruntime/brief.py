@@ -9,12 +9,12 @@ A reader finds his way by the operators, which keep their names, and by what goe
 from __future__ import annotations
 
 import string
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from itertools import count, product
 from pathlib import Path
 from typing import Any
 
-from makeweight.runtimes.onnxruntime.graphs import graphs, inner
+from makeweight.runtimes.onnxruntime.graphs import given, graphs, rename
 from makeweight.runtimes.onnxruntime.inspect import weights
 from makeweight.runtimes.onnxruntime.lean import write
 
@@ -52,8 +52,9 @@ def brief(model: Any) -> dict[str, str]:
         if model.graph.initializer[position].name in alike:
             del model.graph.initializer[position]
     taken = kept | _given_nowhere(model.graph)
-    names = _rename(model.graph, {}, kept, alike, _short(taken))
-    return {short: name for name, short in names.items() if name and name not in alike}
+    short = _short(taken)
+    names = rename(model.graph, lambda name: name if name in kept else next(short), lambda _: next(short), gone=alike)
+    return {new: name for name, new in names.items() if name and name not in alike}
 
 
 def _alike(graph: Any, kept: Collection[str]) -> dict[str, str]:
@@ -77,53 +78,12 @@ def _alike(graph: Any, kept: Collection[str]) -> dict[str, str]:
     return alike
 
 
-def _rename(
-    graph: Any, outer: Mapping[str, str], kept: Collection[str], alike: Mapping[str, str], short: Iterator[str]
-) -> dict[str, str]:
-    """Rename a graph's own tensors, and what it and the graphs within it read of them.
-
-    Args:
-        outer: new names by old ones, of the graphs around it. A graph may give a name of its own to what has it there.
-        alike: tensors that are gone, with the one that is read in their place.
-
-    Returns:
-        new names by old ones.
-    """
-    names = {"": "", **outer}
-    for name in _given(graph):
-        names[name] = name if name in kept else next(short)
-    names |= {gone: names[same] for gone, same in alike.items()}
-
-    def renamed(listed: Any) -> None:
-        listed[:] = [names.get(name, name) for name in listed]
-
-    for value in (*graph.input, *graph.output, *graph.initializer, *(each.values for each in graph.sparse_initializer)):
-        value.name = names.get(value.name, value.name)
-    for noted in graph.quantization_annotation:
-        noted.tensor_name = names.get(noted.tensor_name, noted.tensor_name)
-        for entry in noted.quant_parameter_tensor_names:
-            entry.value = names.get(entry.value, entry.value)
-    for node in graph.node:
-        renamed(node.input)
-        renamed(node.output)
-        for part in inner(node):
-            _rename(part, names, (), {}, short)
-    return names
-
-
-def _given(graph: Any) -> dict[str, None]:
-    """The tensors that a graph itself brings, in order."""
-    stored = (*graph.initializer, *(each.values for each in graph.sparse_initializer))
-    made = (name for node in graph.node for name in node.output if name)
-    return dict.fromkeys([*(each.name for each in (*graph.input, *stored)), *made])
-
-
 def _given_nowhere(graph: Any) -> set[str]:
     """What is read and nothing gives, which keeps its name."""
     parts = list(graphs(graph))
     read = {name for part in parts for node in part.node for name in node.input}
     read |= {value.name for part in parts for value in part.output}
-    return read - {name for part in parts for name in _given(part)}
+    return read - {name for part in parts for name in given(part)}
 
 
 def _short(taken: Collection[str]) -> Iterator[str]:

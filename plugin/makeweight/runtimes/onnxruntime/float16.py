@@ -10,7 +10,7 @@ from typing import Any
 
 from makeweight.runtimes import environment
 from makeweight.runtimes.onnxruntime import refusal
-from makeweight.runtimes.onnxruntime.graphs import inner, tensors
+from makeweight.runtimes.onnxruntime.graphs import all_tensors, given, graphs, inner, name_tensors, within
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import RecipeFailed
@@ -31,6 +31,7 @@ def to_float16(source: Path, target: Path) -> None:
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         model = normal(onnx.load(source))
+        name_tensors(model.graph)
         before = _weights(model)
         if not before:
             taken = sum(port.type.tensor_type.elem_type == onnx.TensorProto.FLOAT for port in model.graph.input)
@@ -45,7 +46,9 @@ def to_float16(source: Path, target: Path) -> None:
             model = convert_float_to_float16(model, keep_io_types=True, node_block_list=in_float32)
     if _weights(model) == before:
         raise RecipeFailed("float16 changed nothing: no operator of the graph has a 16-bit form")
-    _sort(model.graph)
+    _put_within(model.graph)
+    for part in graphs(model.graph):
+        _sort(part)
     write(model, target)
 
 
@@ -60,8 +63,8 @@ def _before_products(graph: Any) -> Iterator[Any]:
     for node in graph.node:
         if node.op_type == "Transpose" and node.output[0] in read and node.input[0] not in constant:
             yield node
-        for within in inner(node):
-            yield from _before_products(within)
+        for part in inner(node):
+            yield from _before_products(part)
 
 
 def _named(nodes: Iterator[Any]) -> Iterator[str]:
@@ -72,12 +75,26 @@ def _named(nodes: Iterator[Any]) -> Iterator[str]:
 
 
 def _weights(model: Any) -> int:
-    """How many float32 tensors the graph holds, initializers and constants in nodes; a single number is no weight."""
+    """How many float32 tensors a model holds, initializers and constants in nodes, also in the graphs that nodes hold;
+    a single number is no weight."""
     from onnx import TensorProto
 
-    held = (tensor for node in model.graph.node for tensor in tensors(node))
-    stored = (*model.graph.initializer, *held)
-    return sum(each.data_type == TensorProto.FLOAT and math.prod(each.dims) > 1 for each in stored)
+    return sum(each.data_type == TensorProto.FLOAT and math.prod(each.dims) > 1 for each in all_tensors(model))
+
+
+def _put_within(graph: Any) -> None:
+    """Put casts of what only a graph within this one has into that graph: the converter leaves all of them here."""
+    homes = {name: part for node in graph.node for part in within(node) for name in given(part)}
+    found = True
+    while found:
+        found = False
+        for place in reversed(range(len(graph.node))):
+            cast = graph.node[place]
+            if cast.op_type == "Cast" and (home := homes.get(cast.input[0])) is not None:
+                homes[cast.output[0]] = home
+                home.node.add().CopyFrom(cast)
+                del graph.node[place]
+                found = True
 
 
 def _sort(graph: Any) -> None:

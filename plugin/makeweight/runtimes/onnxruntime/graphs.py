@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 
@@ -26,6 +27,68 @@ def inner(node: Any) -> Iterator[Any]:
 def within(node: Any) -> Iterator[Any]:
     """The graphs that a node holds, at any depth."""
     return (part for each in inner(node) for part in graphs(each))
+
+
+def given(graph: Any) -> dict[str, None]:
+    """The tensors that a graph itself brings, in order."""
+    stored = (*graph.initializer, *(each.values for each in graph.sparse_initializer))
+    made = (name for node in graph.node for name in node.output if name)
+    return dict.fromkeys([*(each.name for each in (*graph.input, *stored)), *made])
+
+
+def rename(
+    graph: Any,
+    called: Callable[[str], str],
+    within: Callable[[str], str],
+    gone: Mapping[str, str] = MappingProxyType({}),
+    outer: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Rename a graph's own tensors, and what it and the graphs within it read of them.
+
+    Args:
+        called: what a tensor of this graph is to be called.
+        within: the same of a graph within it, which may give a name of its own to what has it here.
+        gone: tensors that are no longer there, with the one that is read in their place.
+        outer: new names by old ones, of the graphs around it.
+
+    Returns:
+        new names by old ones.
+    """
+    names = {"": "", **outer}
+    for name in given(graph):
+        names[name] = called(name)
+    names |= {lost: names[same] for lost, same in gone.items()}
+
+    def renamed(listed: Any) -> None:
+        listed[:] = [names.get(name, name) for name in listed]
+
+    stored = (*graph.initializer, *(each.values for each in graph.sparse_initializer))
+    for value in (*graph.input, *graph.output, *graph.value_info, *stored):
+        value.name = names.get(value.name, value.name)
+    for noted in graph.quantization_annotation:
+        noted.tensor_name = names.get(noted.tensor_name, noted.tensor_name)
+        for entry in noted.quant_parameter_tensor_names:
+            entry.value = names.get(entry.value, entry.value)
+    for node in graph.node:
+        renamed(node.input)
+        renamed(node.output)
+        for part in inner(node):
+            rename(part, within, within, outer=names)
+    return names
+
+
+def name_tensors(graph: Any) -> None:
+    """A name of its own for every tensor of the graphs within a graph: branches may each have one of the same name, and
+    whoever looks for a tensor by name takes them for one."""
+    taken = set(given(graph))
+
+    def free(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    rename(graph, lambda name: name, free)
 
 
 def readers(graph: Any) -> Counter[str]:
@@ -92,6 +155,21 @@ def store_constants(graph: Any, wanted: Callable[[Any], bool]) -> None:
         stored.CopyFrom(held[node.output[0]])
         stored.name = node.output[0]
         graph.node.remove(node)
+
+
+def store_outside(graph: Any, wanted: Callable[[Any], bool]) -> None:
+    """Have the wanted constants be initializers of the graph itself, also those of the graphs within it, which read them
+    from around them then."""
+    name_tensors(graph)
+    for part in graphs(graph):
+        store_constants(part, wanted)
+    for part in [each for node in graph.node for each in within(node)]:
+        fed = {value.name for value in part.input}
+        for place in reversed(range(len(part.initializer))):
+            tensor = part.initializer[place]
+            if wanted(tensor) and tensor.name not in fed:
+                graph.initializer.add().CopyFrom(tensor)
+                del part.initializer[place]
 
 
 def constants(graph: Any) -> Iterator[tuple[str, Any]]:

@@ -28,7 +28,7 @@ from makeweight.runtimes.onnxruntime import gptq, groups, operators, refusal
 from makeweight.runtimes.onnxruntime.bias_correction import correct, give_biases
 from makeweight.runtimes.onnxruntime.calibration import extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
-from makeweight.runtimes.onnxruntime.graphs import called, constants, makers, opset
+from makeweight.runtimes.onnxruntime.graphs import called, constants, graphs, makers, opset, within
 from makeweight.runtimes.onnxruntime.inspect import stored
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.mend import CLIPPING, Mended, masks, mend
@@ -83,9 +83,12 @@ def quantize(
     at_once = gptq.BATCH if how.rounding == "gptq" else BATCH
     fed = batches(model.inputs, calibration, at_once) if how.calibrates and calibration else []
     before = onnx.load(model.path)
-    if any(node.op_type in operators.QUANTIZING for node in before.graph.node):
+    if any(node.op_type in operators.QUANTIZING for part in graphs(before.graph) for node in part.node):
         raise RecipeFailed("quantize: the graph is quantized already")
     if not any(node.op_type in operators.FLOATING for part in (before.graph, *before.functions) for node in part.node):
+        if held := _held(before.graph):
+            told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in held.items())
+            raise RecipeFailed(f"quantize changed nothing: ONNX Runtime's quantizer reaches none of its layers ({told})")
         raise RecipeFailed("quantize would gain nothing: the graph has no convolution and no product")
     told: dict[str, Any] = {}
     with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as scratch:
@@ -377,9 +380,21 @@ def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for name, reason in reasons.items():
         told.setdefault("left in float", {}).setdefault(reason, []).append(f"{standing[name]} {name}")
+    if held := _held(made.graph):
+        told["left in float"] = told.get("left in float", {}) | held
     if mended.by_tensor and how.ranges == "static" and how.weights.scales == "channel":
         told["one scale for the tensor"] = list(mended.by_tensor)
     return told
+
+
+def _held(graph: Any) -> dict[str, list[str]]:
+    """Convolutions and products in the graphs that nodes hold, by what they stand within: no quantizer looks there."""
+    held: dict[str, list[str]] = {}
+    for holder in graph.node:
+        for node in (node for part in within(holder) for node in part.node if node.op_type in operators.FLOATING):
+            reason = f"it stands within the {holder.op_type} `{holder.name or holder.output[0]}`"
+            held.setdefault(reason, []).append(f"{node.op_type} {node.name or node.output[0]}")
+    return held
 
 
 def _nothing(model: Any, how: Format, mended: Mended) -> str:
