@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from makeweight.compress import normalization, recurrent_inputs, tables
 from makeweight.compress.examples import Tensors
+from makeweight.compress.exchange import exchange
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
@@ -152,13 +153,25 @@ def parting(before: Any, removed: Sequence[Removal], example: Tensors) -> list[s
     return [removal.layer for removal in removed if is_parting(removal)]
 
 
+def learnable(module: Any) -> list[Any]:
+    """The parameters that could learn: no whole numbers, such as places that a module looks up."""
+    return [each for each in module.parameters() if each.is_floating_point() or each.is_complex()]
+
+
+def follow_all(module: Any) -> None:
+    """Have all parameters be seen by autograd, which channels are traced by."""
+    for parameter in learnable(module):
+        parameter.requires_grad_(True)
+
+
 def shaken(before: Any) -> Any:
     """A copy whose weights are none of them zero: what is removed by mistake must not go unseen because it was dead."""
     import torch
 
-    copied, drawn = copy.deepcopy(before).eval().requires_grad_(True), torch.Generator().manual_seed(0)
+    copied, drawn = copy.deepcopy(before).eval(), torch.Generator().manual_seed(0)
+    follow_all(copied)
     with torch.no_grad():
-        for weight in copied.parameters():
+        for weight in learnable(copied):
             spread = float(weight.std()) if weight.numel() > 1 else 0.0
             weight.add_(torch.randn(weight.shape, generator=drawn) * max(spread, 0.05) / 2)
     return copied
@@ -231,8 +244,11 @@ def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Ten
     _repeat(shadow, removed, example, lambda weight: torch.arange(weight.numel()).double().reshape(weight.shape))
     kept = {name: weight.detach().long().flatten() for name, weight in shadow.named_parameters(remove_duplicate=False)}
     masked = copy.deepcopy(before)
+    able = set(learnable(masked))
     with torch.no_grad():
         for name, weight in masked.named_parameters(remove_duplicate=False):
+            if weight not in able:
+                continue
             mask = torch.zeros(weight.numel(), dtype=weight.dtype)
             mask[kept[name]] = 1
             weight.mul_(mask.reshape(weight.shape))
@@ -241,7 +257,8 @@ def _masked(before: Any, removed: Sequence[Removal], narrowed: Any, example: Ten
         if own is None or len(kept[own]) == masked.get_parameter(own).numel():
             continue
         if (axis := normalization.axis(part, narrowed.get_submodule(name), kept[own])) is not None:
-            masked.set_submodule(name, normalization.over_kept(narrowed.get_submodule(name), kept[own], axis))
+            whole = masked.get_submodule(name)
+            exchange(masked, {whole: normalization.over_kept(narrowed.get_submodule(name), kept[own], axis)})
     return masked
 
 
@@ -251,11 +268,10 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     Args:
         fill: what to put in place of each weight before that.
     """
-    for parameter in module.parameters():
-        parameter.requires_grad_(True)
+    follow_all(module)
     graph = graph_of(module, example)
     if fill is not None:
-        for parameter in module.parameters():
+        for parameter in learnable(module):
             parameter.data = fill(parameter)
     for removal in removed:
         removal.carry_out(module, graph)

@@ -69,7 +69,7 @@ class Averaged:
         self._steps += 1
         with torch.no_grad():
             for name, value in self._module.state_dict().items():
-                if value.is_floating_point():
+                if value.is_floating_point() or value.is_complex():
                     self._state[name].lerp_(value, 1 - decay)
                 else:
                     self._state[name].copy_(value)

@@ -16,7 +16,7 @@ from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import HeadPruner, Narrowable
 from makeweight.compress.importances import importance_of, of_heads
-from makeweight.compress.narrowing import Removal, differentiable, graph_of, narrow, parts, pruners
+from makeweight.compress.narrowing import Removal, differentiable, follow_all, graph_of, narrow, parts, pruners
 from makeweight.compress.recurrent_inputs import followed
 from makeweight.compress.rounding import removed
 from makeweight.compress.tables import roots
@@ -81,8 +81,7 @@ def pruner_of(
     ratio = cast(float, options.ratio)  # where `macs` is set, it was found before
     # the width of inputs that heads are counted by has to hold whole heads
     multiple = math.lcm(pruning.multiple, *(each.attention.width for each in heads if each.follows))
-    for parameter in module.parameters():
-        parameter.requires_grad_(True)  # the dependencies are traced by autograd
+    follow_all(module)
     importance = importance_of(options.importance)
 
     class Rounding(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
