@@ -139,6 +139,17 @@ def test_two_of_four_lie_along_what_each_product_sums_over(tmp_path: Path, given
     assert given.notes["sparsify"]["kept"] == ["odd"]
 
 
+def test_two_of_four_lie_within_a_group_of_a_transposed_convolution(tmp_path: Path, given: Given) -> None:
+    def spreading(groups: int) -> Model:
+        node = NODE("ConvTranspose", ["x", "w"], ["y"], group=groups)
+        return alone(tmp_path, node, {"w": drawn(8, 3, 2, 2)}, [value("x", [1, 8, 5, 5])], 4)
+
+    zeros = held(applied(Sparsify(), spreading(2), given, structure="2:4"))["w"] == 0
+    assert (zeros.reshape(2, 4, 3, 2, 2).sum(1) == 2).all()
+    with pytest.raises(RecipeFailed, match=r"no layer sums over a multiple of 4 \(w\)"):
+        applied(Sparsify(), spreading(4), given, structure="2:4")
+
+
 def test_a_file_has_sixteen_values_of_each_weight_and_zero_is_one_where_weights_were_zero(
     reader: Model, given: Given, tmp_path: Path
 ) -> None:

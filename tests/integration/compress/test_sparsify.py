@@ -165,3 +165,14 @@ def test_what_training_moves_towards_zero_goes_however_large_it_is(given: Any) -
         assert np.abs(seen[1][name]).max() > 0
         assert not np.isneginf(seen[1][name]).any()
         assert _zeros(module)[name][mask].all()
+
+
+def test_fours_of_a_transposed_convolution_are_of_one_group(given: Any) -> None:
+    """Inputs of different groups are never summed: of two in a group, both would go, and with them a channel."""
+    module = nn.Sequential(*(nn.ConvTranspose2d(8, 8, 3, groups=groups) for groups in (2, 4, 8)))
+    _sparse(module, given, structure="2:4")
+    zeros = _zeros(module)
+    assert (zeros["0.weight"].reshape(2, 4, 4, 3, 3).sum(1) == 2).all()
+    assert not zeros["1.weight"].any()
+    assert not zeros["2.weight"].any()
+    assert given.notes["sparsify"]["kept"] == ["1.weight", "2.weight"]

@@ -134,3 +134,34 @@ def test_any_output_with_too_much_noise_fails(value: float | None, fails: bool) 
         return
     with pytest.raises(RecipeFailed, match=r"^`boxes` is no longer what it was in float32: signal to noise 5\.9 dB"):
         refuse_noise(trial)
+
+
+@pytest.mark.parametrize(
+    ("decibels", "share", "fails"),
+    [(-3.0, 0.9, False), (30.0, 0.1, False), (-3.0, 0.49, True)],
+    ids=["some classes tip over", "pixels are off by one", "most are others"],
+)
+def test_integers_that_are_mostly_others_fail(decibels: float, share: float, fails: bool) -> None:
+    trial = Trial(64, "float32", {"class": decibels}, same={"class": share})
+    if not fails:
+        refuse_noise(trial)
+        return
+    with pytest.raises(RecipeFailed, match=r"^`class` .*: 49\.0% of its integers are the same, and less than 50% is an"):
+        refuse_noise(trial)
+
+
+def test_classes_that_a_model_picks_itself_are_compared_by_how_many_are_the_same(tmp_path: Path) -> None:
+    def picking(path: Path, weight: Any) -> Model:
+        nodes = [*PRODUCT, helper.make_node("ArgMax", ["y"], ["class"], axis=1, keepdims=0)]
+        outputs = [value("y", ["N", 3]), value("class", ["N"], 7)]
+        return RUNTIME.read(save(path, nodes, [value("x", ["N", 4])], outputs, {"w": weight}))
+
+    own = np.round(WEIGHTS)
+    trial = tried(picking(tmp_path / "own.onnx", own), picking(tmp_path / "float.onnx", WEIGHTS))
+    chosen = INPUTS[np.linspace(0, 79, 64).round().astype(int)]
+    before, after = ((chosen @ each).argmax(1) for each in (WEIGHTS, own))
+    assert trial.same == {"class": pytest.approx(np.mean(before == after), abs=1e-4)}
+    spread = 10 * np.log10(((before - before.mean()) ** 2).sum() / ((before - after) ** 2).sum())
+    assert trial.decibels["class"] == pytest.approx(spread, abs=0.01)
+    assert not trial.dependent
+    refuse_noise(trial)

@@ -67,6 +67,17 @@ def test_gradients_are_cut_to_their_common_length(slope: list[float], kept: floa
     assert np.allclose(first, 1 - RATE * 1.9 * kept * np.array(slope), atol=1e-5)
 
 
+def test_complex_weights_are_averaged_too() -> None:
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.tensor([0j]))
+    averaged = Averaged(module, 0.5)
+    with torch.no_grad():
+        module.weight.fill_(10 + 20j)
+    averaged.after_step()
+    averaged.keep()
+    assert module.weight.item() == pytest.approx(9 + 18j)  # of the first step a tenth is what it began with
+
+
 def test_the_average_follows_its_recursion_and_is_only_lent() -> None:
     module = nn.BatchNorm1d(1)
     averaged, kept, rng = Averaged(module, 0.5), 1.0, np.random.default_rng(0)

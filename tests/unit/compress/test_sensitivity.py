@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from makeweight.artifact.ports import Port
+from makeweight.compress.mixed_precision import by_sensitivity
 from makeweight.compress.sensitivity import MOST, Found, Score, Wanted, fewest
+from makeweight.compress.technique import Goal
+from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.progress import Silent
 
@@ -105,3 +111,10 @@ def test_a_goal_of_its_own_is_asked_for_seldom() -> None:
     assert found.tried == 40 + len(found.judged)
     with pytest.raises(RecipeFailed, match=r"`max_drop` is not reached .* a drop of -?0\.0000 is wanted"):
         fewest(list(noises.of), noises, Wanted("max_drop", 0, accuracy, goal.show), Silent())
+
+
+def test_noise_is_no_goal_of_a_model_that_answers_integers_alone() -> None:
+    picking: Any = SimpleNamespace(outputs=(Port("class", ("N",), "int64"), Port("seen", ("N",), "bool")))
+    untouched: Any = None
+    with pytest.raises(RecipeFailed, match="the model answers integers alone; take `max_drop`"):
+        by_sensitivity(Goal("signal_to_noise", 30), FLOAT32, untouched, picking, None, untouched, {})

@@ -60,3 +60,29 @@ def test_numbers_from_all_over_a_large_output_are_kept() -> None:
     assert set(answered) == {"0:0", "0:2", "1:0", "1:2"}
     np.testing.assert_array_equal(answered["1:0"], 6.0 * np.arange(MOST))
     assert float(answered["1:2"]) == 14
+
+
+def _classes(turned: int, count: int = 64) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Classes that a model picks, and the same with so many of them others."""
+    here = np.arange(count) % 10
+    there = np.where(np.arange(count) < turned, (here + 3) % 10, here)
+    return {f"{place}:0": there[place : place + 1] for place in range(count)}, {
+        f"{place}:0": here[place : place + 1] for place in range(count)
+    }
+
+
+@pytest.mark.parametrize(
+    ("turned", "left", "told"),
+    [(0, None, False), (1, None, False), (3, None, False), (6, None, True), (6, 0.9, False), (20, 0.9, True)],
+    ids=["none", "a tie", "some ties", "many", "fewer than compression turned", "more than compression turned"],
+)
+def test_classes_that_tip_over_are_ties_unless_they_are_many(turned: int, left: float | None, told: bool) -> None:
+    found = unlike(*_classes(turned), ("class",), {"class": 3.0 if left else None}, {"class": left} if left else {})
+    assert (found is not None) is told
+    if found is not None:
+        assert (found.same, found.compression_same) == (1 - turned / 64, left)
+
+
+def test_pixels_that_are_off_by_one_are_alike() -> None:
+    here = {"0:0": np.random.default_rng(0).integers(0, 255, 1000).astype(np.uint8)}
+    assert unlike({"0:0": here["0:0"] ^ (np.arange(1000) % 3 == 0)}, here, ("image",), {}) is None

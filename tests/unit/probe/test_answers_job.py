@@ -192,3 +192,32 @@ def test_how_it_is_cut_makes_no_difference(wanted: np.ndarray, given: np.ndarray
     for start in range(0, 6, size):
         cut.add(wanted[start : start + size], given[start : start + size])
     assert whole.decibels() == pytest.approx(cut.decibels(), abs=1e-6)
+
+
+def picked(x: np.ndarray) -> list[Any]:
+    """The class itself, beside its scores."""
+    scores, _ = product(x)
+    return [scores, scores.argmax(axis=1)]
+
+
+def picked_otherwise(x: np.ndarray) -> list[Any]:
+    """In another type, and another class for whoever has a large first number."""
+    scores, classes = picked(x)
+    return [scores, np.where(x[:, 0] > 0.5, (classes + 1) % 3, classes).astype(np.int32)]
+
+
+def test_integers_are_counted_by_how_many_are_the_same(ask: Callable[..., Result]) -> None:
+    facts = ask(picked_otherwise, picked).facts
+    others = int((SAMPLES[:, 0] > 0.5).sum())
+    assert 0 < others < 10
+    assert facts["same"] == [None, (10 - others, 10)]
+    assert facts["same_together"] == [None, (10, 10)]
+
+
+@given(arrays.arrays(np.int64, (2, 20), elements=st.integers(0, 9)), st.integers(0, 10**5))
+def test_what_integers_count_from_makes_no_difference(pair: np.ndarray, start: int) -> None:
+    plain, moved = Noise(), Noise()
+    plain.add(*pair)
+    moved.add(*(pair + start))
+    assert plain.same == moved.same == (int((pair[0] == pair[1]).sum()), 20)
+    assert plain.decibels() == pytest.approx(moved.decibels(), abs=1e-2)

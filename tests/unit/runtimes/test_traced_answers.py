@@ -41,6 +41,18 @@ def test_what_is_shut_out_by_infinity_excuses_no_other_answer() -> None:
         _checked([shut, 1.0, 4.0], [-50.0, 1.0, 4.0])
 
 
+def test_integers_are_those_of_the_module_but_for_ties() -> None:
+    def checked(wanted: Any, given: Any) -> None:
+        traced.check(Session(np.array(given, np.int32)), {}, {"y": np.array(wanted)}, {}, str)
+
+    checked([3, 1, 4, 1], [3, 1, 4, 2])
+    checked([True, False], [1, 0])
+    # of equal scores, another may come first
+    checked([[7, 3, 5], [2, 8, 6]], [[5, 7, 3], [8, 6, 2]])
+    with pytest.raises(UsageError, match="of output `y`, 1 of 4 integers are the same"):
+        checked([3, 1, 4, 1], [3, 0, 0, 0])
+
+
 class Learned(nn.Module):
     """Answers with something of its own too."""
 
