@@ -91,7 +91,8 @@ def by_sensitivity(
         RecipeFailed: it cannot be reached.
         UsageError: there is no validation split, or, for an accuracy, it has no targets.
     """
-    if goal.option == "signal_to_noise" and all(np.dtype(port.dtype or "f").kind in "iub" for port in reference.outputs):
+    kinds = {np.dtype(port.dtype or "f").kind for port in reference.outputs}
+    if goal.option == "signal_to_noise" and kinds <= {*"iub"}:
         raise RecipeFailed(
             "quantize: `signal_to_noise` is of outputs in floating point, and the model answers integers alone; take "
             "`max_drop`"

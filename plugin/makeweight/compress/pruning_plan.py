@@ -95,8 +95,8 @@ def carried_out(plan: Plan, module: Any, pruning: Pruning) -> tuple[Any, list[Re
 
 def _tried(plan: Plan, module: Any, pruning: Pruning) -> Plan:
     """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
-    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width, and
-    a table of vectors without whose whole width the module does not run. Buffers lose channels where that helps."""
+    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width,
+    and a table of vectors without whose whole width the module does not run. Buffers lose channels where that helps."""
     trial, removed = carried_out(plan, module, pruning)
     readers = tuple(each.reader for each in plan.stuck)
     try:

@@ -1,4 +1,4 @@
-"""Tables of vectors become narrower with all that their channels hang together with; where they cannot, it is said why."""
+"""Tables of vectors become narrower with all that hangs together with their channels, or it is said why they do not."""
 
 from __future__ import annotations
 

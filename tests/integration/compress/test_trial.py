@@ -146,7 +146,7 @@ def test_integers_that_are_mostly_others_fail(decibels: float, share: float, fai
     if not fails:
         refuse_noise(trial)
         return
-    with pytest.raises(RecipeFailed, match=r"^`class` .*: 49\.0% of its integers are the same, and less than 50% is an"):
+    with pytest.raises(RecipeFailed, match=r"^`class` .*: 49\.0% of its integers are the same, and less than 50% is"):
         refuse_noise(trial)
 
 

@@ -87,7 +87,7 @@ def test_layers_that_no_quantizer_reaches_are_named(tmp_path: Path) -> None:
     format = Quantize().format(Quantize.Options(method="weights"))
     whole = _saved(tmp_path / "within.onnx")
     within = "it stands within the"
-    told = rf"reaches none of its layers \(.*product.*: {within} If `choice`; MatMul product: {within} Loop `loop`\)$"
+    told = rf"reaches none of the layers \(.*product.*: {within} If `choice`; MatMul product: {within} Loop `loop`\)$"
     with pytest.raises(RecipeFailed, match=told):
         OnnxRuntime().lower(whole, format, None, tmp_path / "none.onnx", {})
     notes: dict[str, Any] = {}

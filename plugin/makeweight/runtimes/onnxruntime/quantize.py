@@ -87,8 +87,8 @@ def quantize(
         raise RecipeFailed("quantize: the graph is quantized already")
     if not any(node.op_type in operators.FLOATING for part in (before.graph, *before.functions) for node in part.node):
         if held := _held(before.graph):
-            told = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in held.items())
-            raise RecipeFailed(f"quantize changed nothing: ONNX Runtime's quantizer reaches none of its layers ({told})")
+            listed = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in held.items())
+            raise RecipeFailed(f"quantize changed nothing: its quantizer reaches none of the layers ({listed})")
         raise RecipeFailed("quantize would gain nothing: the graph has no convolution and no product")
     told: dict[str, Any] = {}
     with quiet(), tempfile.TemporaryDirectory(prefix="makeweight-quantize-") as scratch:
