@@ -116,6 +116,11 @@ def train(
             for batch in data.epoch(options.batch, given.seed, epoch):
                 with mixed():
                     value = lost(batch)
+                if not value.requires_grad:
+                    raise RecipeFailed(
+                        f"{label}: the loss depends on no parameter that requires gradients; have those that are to "
+                        "learn require them in `build`, and compute the scores with operations of torch"
+                    )
                 optimizer.step(value)
                 for each in left:
                     each.after_step(module)

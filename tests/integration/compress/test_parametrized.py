@@ -22,6 +22,7 @@ from makeweight.compress.reproducible import reproducible
 from makeweight.compress.sparsify import Sparsify, SparsifyOptions
 from makeweight.compress.subject import Subject
 from makeweight.compress.training_options import TrainingOptions
+from makeweight.runtimes.runtime import RecipeFailed
 
 
 @pytest.fixture
@@ -100,3 +101,9 @@ def test_what_does_not_learn_is_pruned_and_shared_and_learns_nothing(given: Any)
         Finetune().apply(subject, options, given)
     assert torch.equal(module[0].weight, was)
     assert not torch.equal(module[3].weight, other)
+
+
+def test_a_module_of_which_nothing_learns_is_told_so(given: Any) -> None:
+    module = fresh(given).requires_grad_(False)
+    with pytest.raises(RecipeFailed, match="finetune: the loss depends on no parameter that requires gradients"):
+        Finetune().apply(Subject(module), TrainingOptions(epochs=1), given)

@@ -113,7 +113,7 @@ def test_a_stream_becomes_narrower_and_shared_weights_stay_shared(given: Any) ->
 def test_a_table_keeps_its_width_with_a_layer_that_is_excluded_and_it_is_said(given: Any) -> None:
     note = _pruned(Stream(), given, exclude=("narrow",))
     reason = "`narrow` is as wide, and keeps its channels"
-    assert note["channels"] == {"wide": [48, 32]} or note["channels"] == {"wide": [48, 16]}
+    assert note["channels"] == {"wide": [48, 16]}
     assert note["as wide as before"] == {"words": reason, "places": reason}
     assert any(f"`words`: {reason}" in line for line in given.progress.lines)
 
@@ -130,7 +130,7 @@ def test_a_table_of_which_the_outputs_are_made_keeps_its_width(given: Any) -> No
     assert module.words.embedding_dim == WIDTH
     assert note["as wide as before"] == {"words": "the model's outputs are made of its channels"}
     with pytest.raises(RecipeFailed, match=r"`words`: the model's outputs are made of its channels$"):
-        _pruned(Reads(), given, exclude=("wide", "narrow", "head", "places"))
+        _pruned(Reads(), given, exclude=("wide",))
 
 
 class Placed(nn.Module):
@@ -169,7 +169,7 @@ def test_a_table_whose_width_forward_counts_keeps_it_and_the_rest_goes_on(given:
             self.head = nn.Linear(32, CLASSES)
 
         def forward(self, tokens: Any) -> Any:
-            return self.head(torch.relu(self.hidden(self.words(tokens).flatten(1))))
+            return self.head(torch.relu(self.hidden(self.words(tokens).view(-1, LENGTH * WIDTH))))
 
     note = _pruned(Window(), given)
     assert note["channels"] == {"hidden": [32, 16]}
