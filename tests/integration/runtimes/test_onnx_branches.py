@@ -19,9 +19,9 @@ from makeweight.runtimes.onnxruntime.graphs import all_tensors, name_tensors
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 
-WIDTH, ROUNDS = 32, 2
+WIDTH, ROUNDS = 64, 2
 RNG = np.random.default_rng(0)
-THEN, OTHER, AGAIN, LAST = ((RNG.standard_normal((WIDTH, WIDTH)) / 6).astype(np.float32) for _ in range(4))
+THEN, OTHER, AGAIN, LAST = ((RNG.standard_normal((WIDTH, WIDTH)) / 8).astype(np.float32) for _ in range(4))
 X = RNG.standard_normal((3, WIDTH)).astype(np.float32)
 NODE: Any = helper.make_node
 
