@@ -7,11 +7,12 @@ that the reader is handed depends on the queries of its own head and of no other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from makeweight.compress.examples import Tensors
+from makeweight.compress.tables import kinds
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
 
@@ -78,6 +79,29 @@ def find(module: Any, example: Tensors) -> list[Attention]:
     calls = _calls(module, example)
     with torch.enable_grad():
         return [found for reader in calls if (found := _attention(reader, calls))]
+
+
+def tables_within(module: Any, found: Sequence[Attention], example: Tensors) -> list[str]:
+    """The tables of vectors that what heads give depends on through no layer, such as what is added to scores by the
+    distance of two places: their channels are heads, or channels of one, and stay."""
+    names: dict[Any, str] = {}
+
+    def noting(name: str) -> Callable[..., None]:
+        def note(_: Any, __: Any, answer: Any) -> None:
+            names[answer.grad_fn] = name
+
+        return note
+
+    parts = [(name, part) for name, part in module.named_modules() if isinstance(part, kinds())]
+    hooks = [part.register_forward_hook(noting(name)) for name, part in parts]
+    try:
+        calls = _calls(module, example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    made = {call.answer.grad_fn for each in calls.values() for call in each}
+    steps = (step for each in found for step in _before(calls[each.reader][0].given, made))
+    return list(dict.fromkeys(names[step] for step in steps if step in names))
 
 
 def sharpen(module: Any, found: Sequence[Attention], example: Tensors) -> None:
@@ -184,12 +208,8 @@ def _makers(given: Any, calls: Mapping[str, list[_Call]]) -> dict[str, _Call]:
     is called twice on it."""
     made = {call.answer.grad_fn: (name, call) for name, each in calls.items() for call in each}
     found: dict[str, _Call] = {}
-    weighed, seen, waiting = False, set(), [given.grad_fn]
-    while waiting:
-        step = waiting.pop()
-        if step is None or step in seen:
-            continue
-        seen.add(step)
+    weighed = False
+    for step in _before(given, made):
         if step in made:
             name, call = made[step]
             if name in found:
@@ -197,8 +217,20 @@ def _makers(given: Any, calls: Mapping[str, list[_Call]]) -> dict[str, _Call]:
             found[name] = call
             continue
         weighed |= any(name in step.name() for name in _WEIGHING)
-        waiting.extend(before for before, _ in step.next_functions)
     return {name: found[name] for name in calls if name in found} if weighed else {}
+
+
+def _before(given: Any, made: Container[Any]) -> Iterator[Any]:
+    """The operations that a tensor comes from, as autograd has them, back to those that made what layers answered."""
+    seen, waiting = set[Any](), [given.grad_fn]
+    while waiting:
+        step = waiting.pop()
+        if step is None or step in seen:
+            continue
+        seen.add(step)
+        yield step
+        if step not in made:
+            waiting.extend(before for before, _ in step.next_functions)
 
 
 def _heads(reader: _Call, makers: Sequence[_Call]) -> Heads | None:

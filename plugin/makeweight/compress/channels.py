@@ -67,7 +67,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     plan = planned(module, pruning, left_alone)
     with tracked("follow this model", module):
         pruner = pruner_of(module, pruning, plan.heads, plan.kept, plan.beside)
-        held = _held(pruner, module, left_alone, pruning.multiple)
+        held = _held(pruner, module, plan.kept, pruning.multiple)
     rounds = _in_rounds(pruner, plan, subject, pruning, left_alone, frozen)
     after = _widths(module)
     changed = {name: [before[name], width] for name, width in after.items() if width != before[name]}
@@ -234,18 +234,21 @@ def _widths(module: Any) -> dict[str, int]:
     return {name: width for name, width in widths.items() if isinstance(width, int)}
 
 
-def _held(pruner: Pruner, module: Any, left_alone: Sequence[str], multiple: int) -> dict[str, str]:
-    """Why tables of vectors keep their width, of those that do before anything is tried, whose channels hang together
-    with such as have to stay."""
+def _held(pruner: Pruner, module: Any, kept: Sequence[str], multiple: int) -> dict[str, str]:
+    """Why tables of vectors keep their width, of those whose channels hang together with such as have to stay.
+
+    Args:
+        kept: the layers, and tables, that keep their channels.
+    """
     names = {part: name for name, part in module.named_modules()}
     graph, outputs, held = pruner.channels.DG, set(pruner.outputs), dict[str, str]()
     for name, part in module.named_modules():
-        if not isinstance(part, tables.kinds()) or name in left_alone or part not in graph.module2node:
+        if not isinstance(part, tables.kinds()) or name in kept or part not in graph.module2node:
             continue
         width = tables.width_of(part)
         group = graph.get_pruning_group(part, graph.get_pruner_of_module(part).prune_out_channels, list(range(width)))
         makers = [each.dep.target.module for each in group.items if graph.is_out_channel_pruning_fn(each.dep.handler)]
-        stay = [names[each] for each in makers if names.get(each) in left_alone]
+        stay = [names[each] for each in makers if names.get(each) in kept]
         if any(each in outputs for each in makers):
             held[name] = "the model's outputs are made of its channels"
         elif stay:

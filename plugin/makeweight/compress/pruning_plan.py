@@ -58,11 +58,12 @@ def _plan(module: Any, pruning: Pruning, left_alone: Sequence[str]) -> Plan:
     wide = shaken(module)
     found = attention.find(wide, example)
     attention.sharpen(wide, found, example)
+    of_heads = attention.tables_within(wide, found, example) if found else []
     reached = [each for each in found if not set(each.makers) & set(left_alone)]
     tried = list(zip(reached, narrowable(wide, reached, example), strict=True))
     plan = Plan(
         heads=tuple(able for _, able in tried if able is not None),
-        kept=(*left_alone, *(maker for each in found for maker in each.makers)),
+        kept=(*left_alone, *(maker for each in found for maker in each.makers), *of_heads),
         stuck=tuple(each for each, able in tried if able is None),
     )
     if not plan.stuck:

@@ -177,6 +177,29 @@ def test_a_table_whose_width_forward_counts_keeps_it_and_the_rest_goes_on(given:
     assert any("tables of vectors that keep their width" in line for line in given.progress.lines)
 
 
+def test_a_table_of_what_is_added_to_scores_has_heads_for_channels_and_keeps_them(given: Any) -> None:
+    class Distant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.words, self.apart = nn.Embedding(WORDS, 16), nn.Embedding(2 * LENGTH - 1, 4)
+            self.query, self.key, self.value, self.out = (nn.Linear(16, 16) for _ in range(4))
+            self.head = nn.Linear(16, CLASSES)
+
+        def forward(self, tokens: Any) -> Any:
+            stream, places = self.words(tokens), torch.arange(tokens.shape[1])
+            layers = (self.query, self.key, self.value)
+            query, key, value = (layer(stream).unflatten(-1, (4, 4)).transpose(1, 2) for layer in layers)
+            bias = self.apart(places[:, None] - places[None] + LENGTH - 1).permute(2, 0, 1)
+            mixed = ((query @ key.transpose(-1, -2) / 2 + bias).softmax(-1) @ value).transpose(1, 2).flatten(2)
+            return self.head((stream + self.out(mixed)).mean(1))
+
+    module = Distant()
+    note = _pruned(module, given, round_to=4)
+    assert note["channels"] == {"words": [16, 8], "out": [16, 8]}
+    assert module.apart.embedding_dim == 4
+
+
 def test_a_recurrence_takes_narrower_words(given: Any) -> None:
     class Hears(nn.Module):
         def __init__(self) -> None:
