@@ -158,8 +158,8 @@ def store_constants(graph: Any, wanted: Callable[[Any], bool]) -> None:
 
 
 def store_outside(graph: Any, wanted: Callable[[Any], bool]) -> None:
-    """Have the wanted constants be initializers of the graph itself, also those of the graphs within it: what lies around
-    them they may read."""
+    """Have the wanted constants be initializers of the graph itself, those of the graphs within it too: these may read
+    what lies around them."""
     name_tensors(graph)
     for part in graphs(graph):
         store_constants(part, wanted)
