@@ -151,7 +151,7 @@ def _helped(plan: Plan, module: Any, removed: Sequence[Removal], pruning: Prunin
 
 def _some_of(buffers: Sequence[str]) -> list[tuple[str, ...]]:
     """All of them, then each alone."""
-    alone = [(buffer,) for buffer in buffers]
+    alone: list[tuple[str, ...]] = [(buffer,) for buffer in buffers]
     return [tuple(buffers), *alone] if len(alone) > 1 else alone
 
 

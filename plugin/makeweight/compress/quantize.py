@@ -117,8 +117,8 @@ class Quantize(technique.NumberFormat):
             gt=0,
             le=100,
             allow_inf_nan=False,
-            description="Decibels that every output is to keep against float32 on the validation split: the layers "
-            "that cost most of it, and as few as that takes, stay in floating point.",
+            description="Decibels that every output in floating point is to keep against float32 on the validation "
+            "split: the layers that cost most of it, and as few as that takes, stay in floating point.",
         )
         max_drop: Annotated[
             float | None,
