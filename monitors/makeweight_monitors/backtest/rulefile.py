@@ -36,7 +36,7 @@ def read(path: Path) -> list[Loaded]:
     """
     import yaml
 
-    # a file has thousands of lines, for which the parser in C takes a tenth of the time
+    # a file has thousands of lines, for which the parser in C takes less time
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both are safe
