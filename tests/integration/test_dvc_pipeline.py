@@ -78,11 +78,16 @@ elif verb == "ship":
     put("shipped/model", Path("artifacts/slim/model").read_text())
 """
 
+# a colon stands in block style: `dvc exp run --set-param` drops quotes, and ruamel's parser in C takes none in flow style
 CONFIG = """\
 name: net
-model: {build: "code.model:build", weights: base.pt, inputs: {x: [N, 4]}}
+model:
+  build: code.model:build
+  weights: base.pt
+  inputs: {x: [N, 4]}
 sources: [code/]
-data: {load: "code.data:load"}
+data:
+  load: code.data:load
 task: classification   # what it does
 seed: 0
 variants:

@@ -185,7 +185,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, preloaded_monitors: Path) 
     every = [rule for model in TERMS for group in groups(model) for rule in group.rules]
     recorded = {rule.record for rule in every if isinstance(rule, Recording)}
     recorded -= {names.ended(metric) for metric in CATALOGUE}  # not of every metric has a process ended
-    recorded.remove(names.SILENT)  # nor is any target silent
+    recorded -= {names.SILENT, names.TRIAL_OVER}  # nor is any target silent, nor has a trial ended
     fleet = observed_fleet.Fleet()
     log = folder / "events.ndjson"
     log.touch()

@@ -265,8 +265,15 @@ def test_a_serial_port_is_read_at_its_rate() -> None:
     import termios
 
     ours, theirs = os.openpty()
+    read = threading.Event()
+
+    def told() -> None:
+        while not read.wait(0.02):  # what came before the port was set is thrown away
+            os.write(ours, b"2.0\n")
+
+    writing = threading.Thread(target=told, daemon=True)
+    writing.start()
     try:
-        threading.Timer(0.05, os.write, [ours, b"12.5\n2.0\n2.0\n2.0\n"]).start()
         meter = stream.open_meter(path=os.ttyname(theirs), power=0, baud=57600)
         settings = termios.tcgetattr(theirs)
         assert settings[4] == settings[5] == termios.B57600
@@ -275,5 +282,7 @@ def test_a_serial_port_is_read_at_its_rate() -> None:
         with pytest.raises(NoMeter, match="no rate of 1234 baud"):
             stream.open_meter(path=os.ttyname(theirs), power=0, baud=1234)
     finally:
+        read.set()
+        writing.join()
         os.close(ours)
         os.close(theirs)
