@@ -24,7 +24,7 @@ _MOST_ENTRIES = 100_000
 
 _KEPT = 32
 """Texts whose nodes are kept."""
-_ALTERED = re.compile(r"<<|(?:^|[\s,\[{])=(?:[\s,:\]}]|$)")
+_ALTERED = re.compile(r"<<|!|(?:^|[\s,\[{?\ufeff])=(?:[\s,:\]}]|$)")
 
 _MEANT = (
     (r"found character '\\t'", "a tab stands here, where YAML takes spaces alone; indent with spaces"),
@@ -89,7 +89,7 @@ class Document:
 
 def altered(text: str) -> bool:
     """Whether the nodes of a text do not stay what they are where data are made of them: `<<` fills a mapping up with
-    others, and a key `=` loses its tag."""
+    others, as what has its tag does, and a key `=` loses its tag."""
     return _ALTERED.search(text) is not None
 
 

@@ -138,7 +138,10 @@ def test_plain_data_is_what_yaml_says() -> None:
     "text",
     [
         pytest.param("a: &x {b: 1}\nc: {<<: *x, d: 2}\n", id="merged"),
+        pytest.param("a: &x {b: 1}\nc: {!!merge m: *x, d: 2}\n", id="merged by a tag"),
         pytest.param("a: 1\nb: {=: c}\n", id="an equals sign for a key"),
+        pytest.param("a: {?=: c}\n", id="one right behind its mark"),
+        pytest.param("\ufeff=: c\n", id="one right behind a byte order mark"),
         pytest.param("a: [&x =]\n? *x\n: 1\n", id="one that stands elsewhere"),
     ],
 )
