@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from makeweight_probe import ProbeFailed, facts, memory, meters, sessions, slowing
+from makeweight_probe.alone import alone
 from makeweight_probe.job import FactsJob, LackingJob, Model, Result
 
 Lack = tuple[str, str]
@@ -91,7 +93,9 @@ def _of_energy(identity: Mapping[str, Any], meter: meters.Asked | None) -> Lack 
     if identity["emulated"]:
         return _EMULATED
     try:
-        meters.find(meter).close()
+        # what one reads of a port, a pipe or a meter on USB another does not: who measures there now needs it
+        with alone() if meter is not None else contextlib.nullcontext():
+            meters.find(meter).close()
     except meters.NoMeter as error:
         what = "Measure where one of these can be read, or have a meter beside the machine read: "
         return str(error), f"{what}`meter: {{kind: stream, path: …}}` of the device."

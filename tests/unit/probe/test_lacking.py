@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from makeweight_probe import facts, lacking, memory, slowing
+from file_locks import waited_for
+from makeweight_probe import facts, lacking, memory, meters, slowing
+from makeweight_probe.alone import LOCK, locked
 
 TELLING = {"load": 0.5, "temperature_millicelsius": "41000", "frequency_khz": "2400000"}
 MUTE = dict.fromkeys(TELLING)
@@ -57,3 +62,27 @@ def test_nothing_that_is_timed_is_had_of_an_emulated_processor() -> None:
         lack = found[what]
         assert lack is not None
         assert "the processor is emulated" in lack[0]
+
+
+def test_a_meter_that_is_named_is_not_read_beside_who_measures_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes from a serial port comes to one of two readers."""
+    lock, opened = tmp_path / "lock", list[object]()
+
+    def find(asked: object) -> meters.Meter:
+        opened.append(asked)
+        raise meters.NoMeter("it is gone")
+
+    monkeypatch.setenv(LOCK, str(lock))
+    monkeypatch.setattr(meters, "find", find)
+    with ThreadPoolExecutor(1) as beside, locked(lock, lambda: None):
+        lacking.told({"emulated": False, "runtimes": {}}, TELLING)
+        asked = beside.submit(told, TELLING)
+        while not waited_for(lock):
+            assert not asked.done(), asked.result()
+            time.sleep(0.02)
+        assert opened == [None], "one of this machine's own has the same for all who read it"
+    energy = asked.result()["energy"]
+    assert energy is not None
+    assert energy[0] == "it is gone"
