@@ -82,9 +82,13 @@ def _from_callable(declared: Declared, split: str) -> Source:
     called = f"{dotted}({split!r})"
     form = Form(input_names(declared), declared.task.kind, f"data.load({split!r})", called, declared.root)
     with at(form.where):
-        most: Mapping[str, int] = dict(declared.data.examples)  # type: ignore[arg-type]
         given = form.call(loader, split)
-        return source(given, lambda: form.call(loader, split), form, declared.data.workers, most.get(split))
+        return source(given, lambda: form.call(loader, split), form, declared.data.workers, _most(declared, split))
+
+
+def _most(declared: Declared, split: str) -> int | None:
+    examples: Mapping[str, int] = dict(declared.data.examples)  # type: ignore[arg-type]
+    return examples.get(split)
 
 
 def source(given: Any, again: Callable[[], Any], form: Form, workers: int = 0, most: int | None = None) -> Source:
@@ -234,8 +238,11 @@ def _slices(declared: Declared, split: str, count: int | None) -> NDArray[np.str
     given = callables.call(function, split, name=where, root=declared.root)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
         raise UsageError(f"gave {type(given).__name__}, not a name for each example", where=where)
-    names = callables.call(lambda: list(itertools.islice(given, streamed.ENDLESS)), name=where, root=declared.root)
-    if len(names) == streamed.ENDLESS:
+    most = _most(declared, split)
+    beyond = None if hasattr(given, "__len__") else streamed.ENDLESS + (count or 0) + 1
+    some = beyond if most is None else most
+    names = callables.call(lambda: list(itertools.islice(given, some)), name=where, root=declared.root)
+    if most is None and len(names) == beyond:
         raise UsageError(f"named {len(names)} examples, and goes on", where=where, do="Name each example once.")
     listed = ["" if name is None else str(name) for name in names]
     if count is not None and len(listed) != count:

@@ -91,16 +91,16 @@ class Stream:
             if place == self._most:
                 self._ended(None, place, True)
                 return
+            each = self._next(entries)
+            if each is _END or place == said:
+                self._ended(said, place, each is _END)
+                return
             if place == ENDLESS and said is None and self._most is None:
                 raise UsageError(
                     f"gave {place} examples, and goes on",
                     where=self._form.where,
                     do="Say how many a split has, such as `data: {examples: {validation: 5000}}`.",
                 )
-            each = self._next(entries)
-            if each is _END or place == said:
-                self._ended(said, place, each is _END)
-                return
             yield place, each
 
     def _opened(self) -> tuple[Any, Iterator[Any]]:
@@ -118,6 +118,8 @@ class Stream:
         for number in itertools.count():
             try:
                 each = given[number]
+            except StopIteration:  # which ends a sequence too, as `iter` reads it
+                return
             except IndexError as error:
                 later = [number + 2**power for power in range(_AHEAD)]
                 if (next_one := next((one for one in later if _is_there(given, one)), None)) is None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from makeweight.project.reading import understand
-from makeweight.user import data
+from makeweight.user import data, streamed
 from makeweight.user.declared import Declared
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
@@ -149,6 +149,29 @@ def test_slices_are_names_or_none(project: Make) -> None:
     found = data.load(project(code, more=", slices: '{name}:slices'"), "test")
     assert found.slices is not None
     assert found.slices.tolist() == ["", "night", "night"]
+
+
+@pytest.mark.parametrize(
+    ("names", "more"),
+    [
+        ("['a'] * 9", ""),
+        ("('a' for _ in range(9))", ""),
+        ("['a'] * 12", ", examples: {{test: 9}}"),
+        ("itertools.repeat('a')", ", examples: {{test: 9}}"),
+    ],
+)
+def test_as_many_slices_as_examples_are_never_too_many(
+    project: Make, monkeypatch: pytest.MonkeyPatch, names: str, more: str
+) -> None:
+    monkeypatch.setattr(streamed, "ENDLESS", 4)
+    code = f"""
+    import itertools
+    def load(split): return np.ones((9, 2)), [0] * 9
+    def slices(split): return {names}
+    """
+    found = data.load(project(code, more=", slices: '{name}:slices'" + more), "test")
+    assert found.slices is not None
+    assert found.slices.tolist() == ["a"] * 9
 
 
 # Every bad one
@@ -293,10 +316,12 @@ def test_names_that_do_not_exist_are_told_with_where_they_are_declared(project: 
         ("def slices(split): return None", "gave NoneType, not a name for each example"),
         ("def slices(split): return 'ab'", "gave str, not a name for each example"),
         ("def slices(split): return (1 / 0 for _ in range(2))", "raised ZeroDivisionError"),
+        ("def slices(split):\n while True: yield 'a'", "named 7 examples, and goes on"),
         ("def slices(split): raise ValueError('x')", "raised ValueError: x"),
     ],
 )
-def test_bad_slices_are_told(project: Make, slices: str, said: str) -> None:
+def test_bad_slices_are_told(project: Make, monkeypatch: pytest.MonkeyPatch, slices: str, said: str) -> None:
+    monkeypatch.setattr(streamed, "ENDLESS", 4)
     code = "def load(split): return np.ones((2, 2)), [0, 1]\n" + slices
     assert said in refusal(project(code, more=", slices: '{name}:slices'"))
 

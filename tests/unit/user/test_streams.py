@@ -328,7 +328,8 @@ def test_the_target_among_the_columns_of_a_row(load: Load, rows: str, said: str 
         ("Unsaid()", None),
         ("Longer(2)", "has a length of 2, and gave more examples"),
         ("Longer(4)", "has a length of 4, and gave 3 examples"),
-        ("Old()", None),
+        ("Old(IndexError)", None),
+        ("Old(StopIteration)", None),
     ],
 )
 def test_a_length_that_lies_is_told(load: Load, code: str, said: str | None) -> None:
@@ -341,8 +342,11 @@ def test_a_length_that_lies_is_told(load: Load, code: str, said: str | None) -> 
     class Unsaid:  # as a ChainDataset of torch, or its streams with a filter
         def __len__(self): raise TypeError("has no length")
         def __iter__(self): return iter(three)
-    class Old:  # of sequences, which IndexError ends
-        def __getitem__(self, i): return three[i]
+    class Old:  # of sequences, which either error ends
+        def __init__(self, end): self.end = end
+        def __getitem__(self, i):
+            if i >= 3: raise self.end
+            return three[i]
     def load(split): return {code}
     """)
     if said is None:
@@ -405,6 +409,8 @@ def test_a_stream_without_an_end_is_told_wherever_it_is_drained(load: Load, monk
     """
     with pytest.raises(UsageError, match="a sampler that chose 53 examples"):
         load(sampler)
+    # as many are as many as there may be
+    assert len(whole(load(ENDLESS.replace("while True", "for _ in range(50)")))[1]) == 50
 
 
 @pytest.mark.parametrize("code", [BY_NUMBER, AS_IT_COMES, ENDLESS, "def load(split): return TEN, np.arange(10) % 2"])
