@@ -43,6 +43,7 @@ from makeweight.search.told import line, print_to
 from makeweight.search.trial import Journal
 from makeweight.search.work import SPLIT
 from makeweight.user import data
+from makeweight.user.ran import undeclared
 from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_base.progress import Progress, Silent
 from makeweight_base.yamlfile import parse
@@ -184,10 +185,16 @@ def _refuse_outdated(project: Project, baseline: Manifest) -> None:
     there = ((path, hash_of(project.root / path), sha256) for path, sha256 in made_by.items())
     changed = next((path for path, now, then in there if now not in (None, then)), None)
     if changed is not None:
+        do = "Run `dvc repro baseline`, then search."
+        if undeclared((*project.sources, *project.model.files), [changed]):
+            do = (
+                "`sources` does not name it, so DVC does not see it change: run `dvc repro --force --single-item "
+                "baseline`, then search."
+            )
         raise UsageError(
             f"the baseline was made with another `{changed}` than there is now",
             where=str(project.layout.artifact(BASELINE)),
-            do="Run `dvc repro baseline`, then search.",
+            do=do,
         )
 
 

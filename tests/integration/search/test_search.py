@@ -14,6 +14,7 @@ import pytest
 import tiny_models
 import yaml
 
+from makeweight.artifact import artifact
 from makeweight.cli import main
 from makeweight.search.executor import Done, Job
 from makeweight.search.work import carry_out
@@ -276,6 +277,18 @@ def test_a_baseline_of_another_model_is_refused(project: Path, capsys: pytest.Ca
     assert code == 2
     assert "the baseline was made with another `model.onnx` than there is now" in err
     assert "dvc repro baseline" in err
+
+
+def test_what_dvc_does_not_see_change_is_made_anew_by_force(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shared.py").touch()
+    manifest = project / "artifacts/baseline" / artifact.MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "code": {"../shared.py": "0" * 64}}))
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "the baseline was made with another `../shared.py` than there is now" in err
+    assert "run `dvc repro --force --single-item baseline`" in err
 
 
 AROUND = """\
