@@ -83,6 +83,25 @@ def test_sixteen_bits_reach_branches_and_loops(tmp_path: Path) -> None:
     assert brain.path.stat().st_size < 0.6 * source.path.stat().st_size
 
 
+def test_a_branch_gives_a_constant_as_it_is(tmp_path: Path) -> None:
+    """What lies around a branch it may read, and not give."""
+    whole = [WIDTH, WIDTH]
+    constant = NODE("Constant", [], ["o"], value=numpy_helper.from_array(THEN))
+    kept = helper.make_graph([constant], "kept", [], [value("o", whole)])
+    made = helper.make_graph(
+        [NODE("MatMul", ["x", "w"], ["o"])], "made", [], [value("o", whole)], [numpy_helper.from_array(OTHER, "w")]
+    )
+    nodes = [NODE("If", ["c"], ["y"], "choice", then_branch=kept, else_branch=made)]
+    inputs = [value("x", whole), value("c", [], TensorProto.BOOL)]
+    source = OnnxRuntime().read(save(tmp_path / "model.onnx", nodes, inputs, [value("y", whole)], {}))
+    brain = OnnxRuntime().lower(source, Bfloat16().format(Bfloat16.Options()), None, tmp_path / "brain.onnx")
+    session = OnnxRuntime().open(brain)
+    for chosen, wanted in ((True, THEN), (False, AGAIN @ OTHER)):
+        (found,) = session.run({"x": AGAIN, "c": np.array(chosen)})
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-2)
+    assert sorted(_kinds(brain.path)) == [TensorProto.FLOAT, TensorProto.BFLOAT16]
+
+
 def test_layers_that_no_quantizer_reaches_are_named(tmp_path: Path) -> None:
     format = Quantize().format(Quantize.Options(method="weights"))
     whole = _saved(tmp_path / "within.onnx")

@@ -159,15 +159,15 @@ def store_constants(graph: Any, wanted: Callable[[Any], bool]) -> None:
 
 def store_outside(graph: Any, wanted: Callable[[Any], bool]) -> None:
     """Have the wanted constants be initializers of the graph itself, those of the graphs within it too: these may read
-    what lies around them."""
+    what lies around them, but not give it, so that what a branch gives as it is stays there."""
     name_tensors(graph)
     for part in graphs(graph):
         store_constants(part, wanted)
     for part in [each for node in graph.node for each in within(node)]:
-        fed = {value.name for value in part.input}
+        own = {value.name for value in (*part.input, *part.output)}
         for place in reversed(range(len(part.initializer))):
             tensor = part.initializer[place]
-            if wanted(tensor) and tensor.name not in fed:
+            if wanted(tensor) and tensor.name not in own:
                 graph.initializer.add().CopyFrom(tensor)
                 del part.initializer[place]
 
