@@ -107,13 +107,16 @@ def runtime_module() -> Any:
 
 def scale_of(told: Mapping[str, Any]) -> tuple[float, int] | None:
     """By which scale and zero point the integers of an input or output stand for real numbers, `scale * (integer - zero
-    point)`; None: they stand for themselves. https://ai.google.dev/edge/litert/models/quantization_spec
+    point)`; None: they stand for themselves, or it has none. https://ai.google.dev/edge/litert/models/quantization_spec
 
     Args:
         told: what an interpreter tells of it.
     """
+    import numpy as np
+
     scale, zero = told["quantization"]
-    return (float(scale), int(zero)) if scale else None
+    # floating point may have a scale too, which it was rounded by while the model was trained, say
+    return (float(scale), int(zero)) if scale and np.dtype(told["dtype"]).kind in "iu" else None
 
 
 def names(model: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:

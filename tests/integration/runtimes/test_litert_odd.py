@@ -54,6 +54,9 @@ def test_real_numbers_become_the_integers_that_a_file_takes_and_its_answers_real
 
     floats = RUNTIME.read(tiny_litert.rescaled(tmp_path / "floats.tflite", BYTES, Tensor((1, 4))))
     assert answering(RUNTIME.open(floats))(fed)[0].tolist() == ROUNDED
+    noted = RUNTIME.read(tiny_litert.rescaled(tmp_path / "noted.tflite", BYTES, Tensor((1, 4), scale=GIVEN)))
+    assert noted.outputs == (Port("y", (1, 4), "float32"),)
+    assert answering(RUNTIME.open(noted))(fed)[0].tolist() == ROUNDED, "a scale of floats is no scale of integers"
     fine = Tensor((1, 4), "INT8", scale=GIVEN)
     integers = RUNTIME.read(tiny_litert.rescaled(tmp_path / "integers.tflite", Tensor((1, 4)), fine))
     session = RUNTIME.open(integers)

@@ -55,5 +55,5 @@ def _port(name: str, told: Mapping[str, Any]) -> Port:
         name,
         tuple(int(size) if size >= 0 else None for size in sizes),
         dtype.name if dtype.kind in "fiub" else "",
-        scale=scale_of(told) if dtype.kind in "iu" else None,
+        scale=scale_of(told),
     )
