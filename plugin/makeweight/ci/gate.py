@@ -77,8 +77,8 @@ def ruling(
 
     def settled(rule: str) -> bool:
         """Such a label is no review: it names no commit, and more may have been pushed after it was set."""
-        found = word(rule)
-        return found is not None and (found.standing or not review.required)
+        found = [accepted[each] for each in (rule, BUDGET) if each in accepted]
+        return bool(found) and (not review.required or any(each.standing for each in found))
 
     rules = project.rules if before is None else change.effective(before, project.rules, accepts)
     words = {(BUDGET, None), (REVIEW, None)}

@@ -43,8 +43,9 @@ class Git:
         # filters and helpers that the user's git is configured with have no business with our token and key
         kept = {name: value for name, value in environment.items() if not name.startswith("MAKEWEIGHT_")}
         # nor is an object taken for another that is said to replace it (git-replace), or given parents that it does not
-        # name (gitrepository-layout, "info/grafts")
-        never = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull}
+        # name (gitrepository-layout, "info/grafts"): of a file that is there, also an empty one, git says each time
+        # that it is deprecated, in front of what went wrong
+        never = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": f"{os.devnull}/none"}
         self._environment = {**kept, **never, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         asked = self._done("rev-parse", "--is-inside-work-tree", "--absolute-git-dir", "--show-prefix")
         if b"dubious ownership" in asked.stderr:

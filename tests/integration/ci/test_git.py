@@ -259,6 +259,13 @@ def test_a_bot_commits_under_its_own_name_and_a_push_that_is_refused_is_told(ori
     (late.folder / "a").write_text("late")
     late.commit(["a"], "late", {"NAME": "bot", "EMAIL": "bot@example.org"})
     assert "rejected" in str(late.push("main")) or "fetch first" in str(late.push("main"))
+    hook = origin.bare / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    said = str(late.push("other"))
+    assert "declined" in said
+    assert "deprecated" not in said  # what git would say first of a file of grafts
 
 
 def test_a_token_is_in_no_message(origin: Origin) -> None:

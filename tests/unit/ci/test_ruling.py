@@ -83,6 +83,9 @@ def test_a_label_that_accepts_a_budget_is_no_review_of_what_was_pushed_after_it(
     assert [each.accepted for each in ruled.budget] == [False]
     ruled = gate.ruling(made(LOOSE), base_of(made()), [standing("budget")], landed=False, today=TODAY, review=asked)
     assert [each.accepted for each in ruled.budget] == [True]
+    both = [waiver("size.max_ratio"), standing("budget")]
+    ruled = gate.ruling(made(LOOSE), base_of(made()), both, landed=False, today=TODAY, review=asked)
+    assert [each.accepted for each in ruled.budget] == [True]
 
 
 def test_a_removed_rule_stays(made: Made) -> None:
