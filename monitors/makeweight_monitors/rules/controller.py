@@ -40,7 +40,11 @@ def _canaries(up: str) -> str:
 def _alerts(terms: Terms) -> Iterator[Alert]:
     last = metrics.CONTROLLER_LAST_LOOK.series
     canaries = _canaries(terms.of(metrics.UP.series, CANARY))
-    on_trial = f"({canaries} unless on ({_TRIAL}) {terms.of(names.TRIAL_OVER)})"
+    over = terms.of(names.TRIAL_OVER)
+    on_trial = f"({canaries} unless on ({_TRIAL}) {over})"
+    # beside a controller that Prometheus tells apart, those of its own place: the file may be promoted at another
+    own = ", ".join((*terms.environment, "attempt", "sha256"))
+    on_its_trial = f"({canaries} unless on ({own}) {over})"
 
     def looks(*matchers: str) -> str:
         return f"(time() - last_over_time({terms.of(last, *matchers)}[2m]) <= {LATEST})"
@@ -57,7 +61,7 @@ def _alerts(terms: Terms) -> Iterator[Alert]:
             )
             or
             time() - max by (model) (last_over_time({terms.of(last)}[{MEMORY}])) > {LATEST}
-            and on (model) {on_trial}
+            and on (model) {on_its_trial}
             """),
         ALARM,
         hold="1m",

@@ -306,11 +306,14 @@ def _controller(terms: Terms) -> Iterator[Trial]:
 
 
 def _one_ended(rows: Iterable[Row], label: str) -> Iterator[Row]:
-    """The model with its canary at two places, at one of which the controller ends."""
+    """The model with its canary at two places, at one of which the controller ends; it is promoted at the other."""
+    controllers = (metrics.CONTROLLER_LAST_LOOK.series, metrics.CONTROLLER_STAGE.series)
     for row in rows:
-        if row.name in (metrics.UP.series, metrics.CONTROLLER_LAST_LOOK.series):
+        if row.name in (metrics.UP.series, *controllers):
             here, there = (replace(row, labels={**row.labels, label: place}) for place in ("a", "b"))
-            yield here.until(LENGTH // 2) if row.name == metrics.CONTROLLER_LAST_LOOK.series else here
+            yield here.until(LENGTH // 2) if row.name in controllers else here
+            if row.fits(metrics.CONTROLLER_STAGE, {"stage": "observing"}):
+                there = replace(there, labels={**there.labels, "stage": "promoted"})
             yield there
         else:
             yield row
