@@ -228,6 +228,15 @@ def inputs(**more: Any) -> dict[str, Any]:
     return {"project": ".", **more}
 
 
+def test_the_check_is_begun_before_anything_is_made(called: Machine) -> None:
+    """By a job that runs nothing of the model's: until the verdict an earlier run's check would stand."""
+    result = called.runner.job(CALLED, "open", inputs=inputs(check=True))
+    assert result.conclusion == "success", result.log
+    assert list(called.verbs) == ["open"]
+    assert any(each.startswith("--check-name=") for each in called.verbs["open"]["arguments"])
+    assert called.named("cache") == []
+
+
 def test_the_job_that_compresses(called: Machine) -> None:
     (called.workspace / ".dvc").mkdir()
     result = called.runner.job(CALLED, "compress", inputs=inputs(), secrets={"dvc-config": "[core]\n    remote = x"})
