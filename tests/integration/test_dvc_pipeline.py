@@ -78,7 +78,7 @@ elif verb == "ship":
     put("shipped/model", Path("artifacts/slim/model").read_text())
 """
 
-# a colon stands in block style: `dvc exp run --set-param` drops quotes, and ruamel's parser in C takes none in flow style
+# a colon stands in block style: `dvc exp run --set-param` drops quotes; ruamel's parser in C refuses it in flow style
 CONFIG = """\
 name: net
 model:

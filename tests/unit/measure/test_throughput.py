@@ -136,5 +136,5 @@ def test_a_cell_is_another_figure_than_the_one_that_rules_are_held_against() -> 
     "odd", [{"batch": 8}, {"threads": 1}, {"batch": "8", "threads": 1}, {"batch": 0, "threads": 1}]
 )
 def test_half_a_cell_is_none(odd: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="a cell has a batch and threads|its `batch` is str"):
+    with pytest.raises(ValueError, match=r"a cell has a batch and threads|its `batch` is str"):
         measurement.of({"metric": "throughput", "variant": "int8", "unit": "1/s", "value": 5.0, **odd})
