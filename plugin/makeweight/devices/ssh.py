@@ -138,13 +138,7 @@ class Ssh:
     def run(self, command: Sequence[str]) -> Ended:
         program = watched(shlex.join(command), f"export {LOCK}={_FOLDER}/lock")
         with attended() as waiting:
-            try:
-                return self._ended(program, waiting)
-            except Broken as error:
-                if error.begun:
-                    raise  # half of it is done, and nobody knows which
-                time.sleep(_PAUSE)
-                return self._ended(program, waiting)
+            return self._tried(program, waiting, harmless=False)
 
     def get(self, there: str, here: Path) -> None:
         here.write_bytes(self._printed(f"cat {shlex.quote(there)}", f"`{there}` cannot be read there"))
@@ -161,7 +155,7 @@ class Ssh:
             {cleared(coming, folder)}
             exit $code"""
         with _archived(files) as archive:
-            ended = self._harmless(script, archive)
+            ended = self._tried(script, archive)
         self._checked(ended, f"{next(iter(files.values())).name} cannot be brought there")
 
     def _said(self, script: str) -> str:
@@ -175,19 +169,32 @@ class Ssh:
             failed: what to say where it fails.
         """
         with tempfile.TemporaryFile() as output:
-            self._checked(self._harmless(script, subprocess.DEVNULL, output), failed)
+            self._checked(self._tried(script, subprocess.DEVNULL, output), failed)
             output.seek(0)
             return output.read().partition(f"{_BEGINS}\n".encode())[2]
 
-    def _harmless(self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] = subprocess.DEVNULL) -> Ended:
-        """Run a script that does no harm when it is run twice: so it is where the connection breaks."""
+    def _tried(
+        self,
+        script: str,
+        stdin: int | IO[bytes],
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+        *,
+        harmless: bool = True,
+    ) -> Ended:
+        """Run a script, and once more where the connection breaks.
+
+        Args:
+            harmless: it does no harm to run it twice; one that does is run again only where nothing had begun.
+        """
         try:
             return self._ended(script, stdin, stdout)
-        except Broken:
-            for stream in (stdin, stdout):
-                if not isinstance(stream, int):
-                    stream.seek(0)
+        except Broken as error:
+            if error.begun and not harmless:
+                raise  # half of it is done, and nobody knows which
+            if not isinstance(stdin, int):
+                stdin.seek(0)
             if not isinstance(stdout, int):
+                stdout.seek(0)
                 stdout.truncate()
             time.sleep(_PAUSE)
             return self._ended(script, stdin, stdout)
