@@ -141,17 +141,15 @@ def carry_out(
         )
     emulated = Timings(results, {}).emulated
 
-    def of_times(job: Job, saying: str | None = None) -> Result:
+    def of_times(job: Job) -> Result:
         """What it answers; or why that would not count, at no cost."""
-        if emulated is not None:
-            return Result({}, {"unavailable": emulated})
-        if saying is not None:
-            progress.say(saying)
-        return ask(job)
+        return ask(job) if emulated is None else Result({}, {"unavailable": emulated})
 
     def undisturbed(job: Job, saying: str) -> Result:
         """The same of a job that is one process by itself."""
-        result, repeated = of_times(job, saying), 0
+        if emulated is None:
+            progress.say(saying)
+        result, repeated = of_times(job), 0
         while _measured_again(result, repeated, rest, progress):
             result, repeated = of_times(job), repeated + 1
         return result
