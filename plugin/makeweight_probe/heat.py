@@ -20,21 +20,18 @@ _PROCESSORS = ("coretemp", "k10temp", "k8temp", "zenpower", "via_cputemp", "cpu_
 def millicelsius(root: Path = _CLASS) -> str | None:
     """In thousandths of a degree Celsius, of the first zone that tells; without one, of the processor's hottest sensor.
     None: not told."""
-    zones = (sysfs.value(zone / "temp") for zone in _in_order(root / "thermal", "thermal_zone*"))
-    told = next((heat for heat in zones if _is_number(heat)), None)
-    return told if told is not None else _of_processor(root / "hwmon")
+    zones = (sysfs.number(zone / "temp") for zone in _in_order(root / "thermal", "thermal_zone*"))
+    told = next((heat for heat in zones if heat is not None), None)
+    found = _of_processor(root / "hwmon") if told is None else told
+    return None if found is None else str(found)
 
 
-def _of_processor(root: Path) -> str | None:
+def _of_processor(root: Path) -> int | None:
     chips = [chip for chip in _in_order(root, "hwmon*") if sysfs.value(chip / "name") in _PROCESSORS]
-    told = (sysfs.value(sensor) for chip in chips for sensor in chip.glob("temp*_input"))
-    return max((heat for heat in told if heat is not None and _is_number(heat)), key=int, default=None)
+    told = (sysfs.number(sensor) for chip in chips for sensor in chip.glob("temp*_input"))
+    return max((heat for heat in told if heat is not None), default=None)
 
 
 def _in_order(folder: Path, names: str) -> list[Path]:
     """By their numbers: the tenth after the second."""
     return sorted(folder.glob(names), key=lambda path: [int(number) for number in _NUMBER.findall(path.name)])
-
-
-def _is_number(text: str | None) -> bool:
-    return text is not None and re.fullmatch(r"-?\d+", text) is not None

@@ -48,8 +48,8 @@ def state(
     cpus = sorted((root / "devices/system/cpu").glob("cpu[0-9]*"))
     told = re.search(r"throttled=0x([0-9a-fA-F]+)", firmware() or "")
     own = cpus if used is None else [root / f"devices/system/cpu/cpu{number}" for number in used]
-    clocks = [_number(cpu / "cpufreq/scaling_cur_freq") for cpu in own]
-    allowed = [_number(cpu / "cpufreq/scaling_max_freq") for cpu in own]
+    clocks = [sysfs.number(cpu / "cpufreq/scaling_cur_freq") for cpu in own]
+    allowed = [sysfs.number(cpu / "cpufreq/scaling_max_freq") for cpu in own]
     return {
         "events": _events(cpus),
         "cooling": _cooling(root),
@@ -75,8 +75,8 @@ def _slows(device: Path) -> bool:
 
 def _events(cpus: list[Path]) -> int | None:
     """Of a package each of its processors tells the same number, so the largest counts."""
-    cores = [_number(cpu / "thermal_throttle/core_throttle_count") for cpu in cpus]
-    packages = [_number(cpu / "thermal_throttle/package_throttle_count") for cpu in cpus]
+    cores = [sysfs.number(cpu / "thermal_throttle/core_throttle_count") for cpu in cpus]
+    packages = [sysfs.number(cpu / "thermal_throttle/package_throttle_count") for cpu in cpus]
     known = [count for count in cores if count is not None]
     whole = max((count for count in packages if count is not None), default=None)
     return None if not known and whole is None else sum(known) + (whole or 0)
@@ -85,7 +85,7 @@ def _events(cpus: list[Path]) -> int | None:
 def _cooling(root: Path) -> list[str]:
     found = []
     for device in sorted((root / "class/thermal").glob("cooling_device*")):
-        kind, at = sysfs.value(device / "type") or "", _number(device / "cur_state")
+        kind, at = sysfs.value(device / "type") or "", sysfs.number(device / "cur_state")
         if _slows(device) and at is not None and at > 0:
             found.append(f"{kind} at {at} of {sysfs.value(device / 'max_state') or '?'}")
     return found
@@ -94,7 +94,7 @@ def _cooling(root: Path) -> list[str]:
 def _hot(root: Path) -> list[str]:
     found = []
     for zone in sorted((root / "class/thermal").glob("thermal_zone*")):
-        heat = _number(zone / "temp")
+        heat = sysfs.number(zone / "temp")
         # a trip of zero or less stands where a board's tables have none
         trips = [trip for trip in _passive(zone) if trip > 0]
         if heat is not None and trips and heat >= min(trips):
@@ -107,11 +107,4 @@ def _passive(zone: Path) -> list[int]:
     numbers = (_TRIP.fullmatch(path.name) for path in zone.glob("trip_point_*_type"))
     paths = [zone / f"trip_point_{told[1]}" for told in numbers if told is not None]
     passive = (path for path in paths if sysfs.value(Path(f"{path}_type")) == "passive")
-    return [trip for path in passive if (trip := _number(Path(f"{path}_temp"))) is not None]
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(sysfs.value(path) or "")
-    except ValueError:
-        return None
+    return [trip for path in passive if (trip := sysfs.number(Path(f"{path}_temp"))) is not None]

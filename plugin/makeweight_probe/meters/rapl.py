@@ -51,8 +51,7 @@ class _Counter:
     def __init__(self, zone: Path, name: str) -> None:
         self.name = name
         self._path = zone / "energy_uj"
-        told = sysfs.value(zone / "max_energy_range_uj") or ""
-        self._range = int(told) if told.isdecimal() else 0
+        self._range = max(sysfs.number(zone / "max_energy_range_uj") or 0, 0)
         self._before = self._read()
         self._begun_anew = 0
 
