@@ -36,11 +36,18 @@ def told(
         identity, conditions: as `facts` has them.
         meter: what is to read energy; None: the first that can be read here.
     """
+    timed: dict[str, Lack | None]
+    if identity["emulated"]:
+        timed = dict.fromkeys(("latency", "peak memory", "energy", "cold latency"), _EMULATED)
+    else:
+        timed = {
+            "latency": None if identity["runtimes"] else _RUNTIMES,
+            "peak memory": _of_memory(),
+            "energy": _of_energy(meter),
+            "cold latency": None if facts.last_level_cache() else _CACHES,
+        }
     return {
-        "latency": _of_latency(identity),
-        "peak memory": _of_memory(identity),
-        "energy": _of_energy(identity, meter),
-        "cold latency": _of_caches(identity),
+        **timed,
         "load": None if conditions["load"] is not None else _LOAD,
         "temperature": None if conditions["temperature_millicelsius"] is not None else _TEMPERATURE,
         "frequency": None if conditions["frequency_khz"] is not None else _FREQUENCY,
@@ -49,6 +56,10 @@ def told(
     }
 
 
+_RUNTIMES = (
+    "no runtime is installed",
+    "Install the one that the models are for: `pip install onnxruntime`, say.",
+)
 _LOAD = ("this system does not tell it", "See by other means that nothing else runs while it measures.")
 _TEMPERATURE = (
     "no thermal zone tells it (/sys/class/thermal), nor does a sensor of the processor (/sys/class/hwmon)",
@@ -70,17 +81,7 @@ _CACHES = (
 )
 
 
-def _of_latency(identity: Mapping[str, Any]) -> Lack | None:
-    if identity["emulated"]:
-        return _EMULATED
-    if identity["runtimes"]:
-        return None
-    return "no runtime is installed", "Install the one that the models are for: `pip install onnxruntime`, say."
-
-
-def _of_memory(identity: Mapping[str, Any]) -> Lack | None:
-    if identity["emulated"]:
-        return _EMULATED
+def _of_memory() -> Lack | None:
     try:
         memory.peak_bytes()
         memory.reset_peak()
@@ -89,9 +90,7 @@ def _of_memory(identity: Mapping[str, Any]) -> Lack | None:
     return None
 
 
-def _of_energy(identity: Mapping[str, Any], meter: meters.Asked | None) -> Lack | None:
-    if identity["emulated"]:
-        return _EMULATED
+def _of_energy(meter: meters.Asked | None) -> Lack | None:
     try:
         # what one reads of a port, a pipe or a meter on USB another does not: who measures there now needs it
         with alone() if meter is not None else contextlib.nullcontext():
@@ -102,12 +101,6 @@ def _of_energy(identity: Mapping[str, Any], meter: meters.Asked | None) -> Lack 
     except ProbeFailed as error:
         return str(error), "Mend `meter:` of the device."
     return None
-
-
-def _of_caches(identity: Mapping[str, Any]) -> Lack | None:
-    if identity["emulated"]:
-        return _EMULATED
-    return None if facts.last_level_cache() else _CACHES
 
 
 def _of_throttling(conditions: Mapping[str, Any]) -> Lack | None:
