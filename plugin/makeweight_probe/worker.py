@@ -218,11 +218,10 @@ def _answer(arm: Any, heard: TextIO, say: Say) -> None:
             say({"wall": arm.cold(**command) if kind == "cold" else arm.batch(**command)})
 
 
-def _keep(answers: Sequence[Any], path: str) -> None:
+def _keep(answers: Sequence[NDArray[Any]], path: str) -> None:
     """Answers as a file, in their order; one that is no array of numbers is empty there, since nobody compares it."""
-    arrays = [np.asarray(each) for each in answers]
     with Path(path).open("wb") as file:
-        np.savez(file, *(each if each.dtype.kind in "fiub" else np.zeros(0) for each in arrays))
+        np.savez(file, *(each if each.dtype.kind in "fiub" else np.zeros(0) for each in answers))
 
 
 def main() -> None:
