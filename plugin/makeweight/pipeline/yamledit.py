@@ -33,15 +33,7 @@ def put(text: str, path: Path, value: Any, *, source: str, above: Sequence[str] 
     Raises:
         UsageError: the text has a shape that this cannot edit safely (an alias on the way, a document end marker).
     """
-    try:
-        node, before = _read(text)
-        edited = _edit(text, node, path, value, source, above)
-        reached = _read(edited)[1] == _data_put(before, path, value)
-    except yaml.YAMLError:
-        reached = False
-    if not reached:
-        raise _refusal(source, parse(text, source).line(path), path)
-    return edited
+    return _put(text, path, value, {}, source, above)
 
 
 def put_each(text: str, path: Path, values: Mapping[str, Any], *, source: str, above: Sequence[str] = ()) -> str:
@@ -55,23 +47,23 @@ def put_each(text: str, path: Path, values: Mapping[str, Any], *, source: str, a
     begun = put(text, (*path, first), values[first], source=source, above=above)
     if not rest:
         return begun
-    node: Any
+    name, *others = rest
+    return _put(begun, (*path, name), values[name], {other: values[other] for other in others}, source, ("",))
+
+
+def _put(text: str, path: Path, value: Any, others: Mapping[str, Any], source: str, above: Sequence[str]) -> str:
+    """As `put`, with `others` as well, where that is a new entry of a mapping that is there."""
     try:
-        node, before = _read(begun)
-        in_flow = _is_flow(node)
-        for part in path:
-            node = next(child for key, child in node.value if key.value == part)
-            in_flow = in_flow or _is_flow(node)
-        wanted = before
-        for name in rest:
-            wanted = _data_put(wanted, (*path, name), values[name])
-        others = {name: values[name] for name in rest}
-        edited = _grown(begun, node, others, in_flow, ("",), whole=not path)
+        node, before = _read(text)
+        edited = _edit(text, node, path, value, others, source, above)
+        wanted = _data_put(before, path, value)
+        for name, other in others.items():
+            wanted = _data_put(wanted, (*path[:-1], name), other)
         reached = _read(edited)[1] == wanted
     except yaml.YAMLError:
         reached = False
     if not reached:
-        raise _refusal(source, parse(text, source).line(path), (*path, rest[0]))
+        raise _refusal(source, parse(text, source).line(path), path)
     return edited
 
 
@@ -114,7 +106,15 @@ def _data_put(data: Any, path: Path, value: Any) -> Any:
     return items
 
 
-def _edit(text: str, node: yaml.Node | None, path: Path, value: Any, source: str, above: Sequence[str]) -> str:
+def _edit(
+    text: str,
+    node: yaml.Node | None,
+    path: Path,
+    value: Any,
+    others: Mapping[str, Any],
+    source: str,
+    above: Sequence[str],
+) -> str:
     if node is None:
         return _inserted(text, len(text), _block(_nest(path, value), 0, _newline(text), above))
     in_flow = False
@@ -124,7 +124,7 @@ def _edit(text: str, node: yaml.Node | None, path: Path, value: Any, source: str
         if isinstance(node, yaml.MappingNode) and isinstance(part, str):
             found = next((entry for entry in node.value if entry[0].value == part), None)
             if found is None:
-                return _grown(text, node, {part: _nest(rest, value)}, in_flow, above, depth == 0)
+                return _grown(text, node, {part: _nest(rest, value), **others}, in_flow, above, depth == 0)
             key, child = found
             if child.start_mark.index < key.end_mark.index:  # an alias: its node stands where its anchor is
                 raise _refusal(source, key.start_mark.line + 1, path)
