@@ -50,8 +50,8 @@ def put(text: str, there: Any, wanted: Sequence[Any]) -> tuple[str, list[str]]:
         if isinstance(there, dict):
             text = yamledit.put(text, ("plots", name), options, source=PIPELINE)
         else:
-            place, above = len(entries) if index is None else index, () if entries else ("",)
-            text = yamledit.put(text, ("plots", place), plot, source=PIPELINE, above=above)
+            place = len(entries) if index is None else index
+            text = yamledit.put(text, ("plots", place), plot, source=PIPELINE)
         if index is None:
             entries.append((name, options))
             added.append(name)
