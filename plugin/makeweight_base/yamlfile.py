@@ -87,12 +87,6 @@ class Document:
         return Problem(self.source, number, message, quoted)
 
 
-def altered(text: str) -> bool:
-    """Whether the nodes of a text do not stay what they are where data are made of them: `<<` fills a mapping up with
-    others, as what has its tag does, and a key `=` loses its tag."""
-    return _ALTERED.search(text) is not None
-
-
 def _composed(text: str) -> yaml.Node | None:
     root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     return root
@@ -110,6 +104,14 @@ def composed(text: str) -> yaml.Node | None:
         RecursionError: it is nested too deeply.
     """
     return _composed(text)
+
+
+def composed_for_data(text: str) -> yaml.Node | None:
+    """As `composed`, of which data may be made: of a text whose nodes that alters, others than those that are kept.
+
+    `<<` fills a mapping up with others, as what has its tag does, and a key `=` loses its tag.
+    """
+    return _composed(text) if _ALTERED.search(text) else composed(text)
 
 
 def parse(text: str, source: str) -> Document:
@@ -167,7 +169,7 @@ def parse(text: str, source: str) -> Document:
                 walk(item, (*path, index), in_flow)
 
     try:
-        root = _composed(text) if altered(text) else composed(text)
+        root = composed_for_data(text)
         if root is not None:
             walk(root, ())
         data = None if root is None else loader.construct_document(root)

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from makeweight_base.errors import ConfigError, Problem, UsageError
-from makeweight_base.yamlfile import Path, altered, composed, parse
+from makeweight_base.yamlfile import Path, composed, composed_for_data, parse
 
 _COMMENT = re.compile(r"( *)#.*(?:\n|$)")
 _NOTE = re.compile(r"[ \t]+#[^\r\n]*")
@@ -70,10 +70,8 @@ def _put(text: str, path: Path, value: Any, others: Mapping[str, Any], source: s
 @lru_cache(maxsize=2)  # of several edits each begins with what the one before has read
 def _read(text: str) -> tuple[yaml.Node | None, Any]:
     """Where things stand in a text, and what it says; neither is to be changed."""
-    node = composed(text)
-    if altered(text):
-        return node, yaml.safe_load(text)
-    return node, None if node is None else yaml.SafeLoader("").construct_document(node)
+    root = composed_for_data(text)
+    return composed(text), None if root is None else yaml.SafeLoader("").construct_document(root)
 
 
 def dump(value: Any) -> str:
