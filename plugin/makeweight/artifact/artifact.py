@@ -108,6 +108,15 @@ def write(folder: Path, manifest: Manifest) -> None:
     write_json(folder / MANIFEST, {**asdict(manifest), **held, **front})
 
 
+def found(folder: Path) -> Manifest | None:
+    """The manifest of a folder, where it holds one.
+
+    Raises:
+        UsageError: it is damaged.
+    """
+    return read(folder) if (folder / MANIFEST).exists() else None
+
+
 def read(folder: Path) -> Manifest:
     """The manifest of an artifact's folder.
 

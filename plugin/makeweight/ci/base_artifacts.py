@@ -43,18 +43,16 @@ def keep(project: Project, base: Base, variants: Mapping[str, str]) -> None:
 
 def is_the_bases(folder: Path, base: Base, was: str) -> bool:
     """Whether the artifact in a folder is the one that the base had under a name, to the last byte."""
-    if not (folder / artifact.MANIFEST).exists():
+    told = artifact.found(folder)
+    if told is None or told.model is None:
         return False
-    told = artifact.read(folder)
-    return told.model is not None and told.sha256 == base.artifacts.get(was) and told.model.is_whole()
+    return told.sha256 == base.artifacts.get(was) and told.model.is_whole()
 
 
 def beside(project: Project) -> dict[str, str]:
     """sha256 of the models that lie there, by the names that the variants have here."""
-    found = {name: place(project.root, name) for name in project.variants}
-    there = {name: folder for name, folder in found.items() if (folder / artifact.MANIFEST).exists()}
-    told = {name: artifact.read(folder).sha256 for name, folder in there.items()}
-    return {name: sha256 for name, sha256 in told.items() if sha256 is not None}
+    told = {name: artifact.found(place(project.root, name)) for name in project.variants}
+    return {name: each.sha256 for name, each in told.items() if each is not None and each.sha256 is not None}
 
 
 def lacking(project: Project, base: Base, variants: Mapping[str, str]) -> dict[str, str]:

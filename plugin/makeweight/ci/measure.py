@@ -12,7 +12,6 @@ from typing import Protocol
 
 from makeweight import measurement
 from makeweight.artifact import artifact
-from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.bench import pipelines
 from makeweight.bench.probe import model_of
@@ -132,7 +131,7 @@ def _regressions(
     around = _same_around(project, base)
     lost = [] if around else regression.of_pipelines(rules)
     rules = [rule for rule in rules if rule not in lost]
-    manifests = {variant: _manifest(project.layout.artifact(variant)) for variant in project.variants}
+    manifests = {variant: artifact.found(project.layout.artifact(variant)) for variant in project.variants}
     made = {variant: None if told is None else told.sha256 for variant, told in manifests.items()}
     for variant, was in earlier(project, base, made).items() if rules or lost else ():
         own = manifests[variant]
@@ -145,7 +144,7 @@ def _regressions(
         if (lacking := entry.options.unserved(own.runtime)) is not None:
             grown += regression.not_possible(rules, variant, name, lacking)
             continue
-        before = _manifest(base_artifacts.place(project.root, variant))
+        before = artifact.found(base_artifacts.place(project.root, variant))
         if before is None or before.model is None:
             grown += regression.not_possible(
                 rules, variant, name, f"the merge base's `{was}` is neither stored nor could it be made again here"
@@ -204,7 +203,3 @@ def _pair(project: Project, a: Model, b: Model, options: DeviceOptions, folder: 
     )
     one, other = (model_of(each, options) for each in (a, b))
     return Pair(one, other, of_a, free_batch=False, inputs_b=None if of_b == of_a else of_b)
-
-
-def _manifest(folder: Path) -> Manifest | None:
-    return artifact.read(folder) if (folder / artifact.MANIFEST).exists() else None

@@ -58,8 +58,7 @@ def collect(project: Project) -> Evidence:
 def _at_hand(project: Project) -> AtHand:
     layout = project.layout
     names = [BASELINE, *project.variants]
-    folders = {name: layout.artifact(name) for name in names}
-    manifests = {name: artifact.read(f) for name, f in folders.items() if (f / artifact.MANIFEST).exists()}
+    manifests = {n: made for n in names if (made := artifact.found(layout.artifact(n))) is not None}
     return AtHand(
         project=project,
         manifests=manifests,
