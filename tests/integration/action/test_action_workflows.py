@@ -237,6 +237,10 @@ def test_the_check_is_begun_before_anything_is_made(called: Machine) -> None:
     assert called.named("cache") == []
 
 
+def test_no_job_begins_a_check_that_nobody_asked_for(called: Machine) -> None:
+    assert called.runner.job(CALLED, "open", inputs=inputs(check=False)).conclusion == "skipped"
+
+
 def test_the_job_that_compresses(called: Machine) -> None:
     (called.workspace / ".dvc").mkdir()
     result = called.runner.job(CALLED, "compress", inputs=inputs(), secrets={"dvc-config": "[core]\n    remote = x"})
