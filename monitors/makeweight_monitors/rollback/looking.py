@@ -48,8 +48,8 @@ class Looking:
         """
         series = selector(metrics.UP.series, *self._of, CANARY)
         of = "group by (sha256, attempt, revision)"
-        lately = f"last_over_time({series}[{self._lately}])"
-        found = self._canaries(f"{of} ({series} or {lately} and {_MISSED_NOW})") or self._canaries(f"{of} ({lately})")
+        found = self._canaries(f"{of} ({_scraped(series, self._lately)})")
+        found = found or self._canaries(f"{of} (last_over_time({series}[{self._lately}]))")
         if len(found) > 1:
             answered = selector("", _ANSWERED, *self._of, CANARY)
             found = self._canaries(f"{of} (increase({answered}[{math.ceil(2 * self.stale)}s]) > 0)") or found
@@ -89,7 +89,7 @@ class Looking:
                 "now": "vector(time())",
                 "age": rules_age(self.model),
                 "unseen": f"absent_over_time({selector(metrics.UP.series, *self._of)}[{_UNSEEN}])",
-                "count": _count(selector("", _ANSWERED, *own, CANARY), self._lately),
+                "count": f"sum({_scraped(selector('', _ANSWERED, *own, CANARY), self._lately)})",
                 "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY), self._lately),
                 "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
                 "tolerated": f"min({tolerated})",
@@ -191,10 +191,11 @@ def rules_age(model: str) -> str:
     return f"time() - max(timestamp({watchdog}))"
 
 
-def _count(series: str, lately: str) -> str:
-    """What all processes had counted at their last scrape; one whose last scrape failed still counts for a while: it
-    was missed, and may answer."""
-    return f"sum({series} or last_over_time({series}[{lately}]) and {_MISSED_NOW})"
+def _scraped(series: str, lately: str) -> str:
+    """What processes told at their last scrape; one whose last scrape failed is still there for a while, as it was
+    before: that scrape was missed, and it may answer.
+    """
+    return f"{series} or last_over_time({series}[{lately}]) and {_MISSED_NOW}"
 
 
 def _oldest(series: str, lately: str) -> str:
