@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rollback.guards import GUARDS
-from makeweight_monitors.rollback.looking import MISSED, STALE, rules_age
+from makeweight_monitors.rollback.looking import old_after, rules_age
 from makeweight_monitors.rollback.promotion import OF_THE_BUDGET
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, inner, number, selector
@@ -44,7 +44,7 @@ class Standing:
 
     def _in_all(self, against: Iterable[str]) -> str:
         asks = "\nor\n".join(self._believed(tests, guards) for tests, guards in self._families())
-        well = [f"{rules_age(self.terms.model)} < {max(STALE, MISSED * self.terms.interval):g}"]
+        well = [f"{rules_age(self.terms.model)} < {old_after(self.terms.interval):g}"]
         silent = [
             self._alerts(equals("alertname", names.NOTHING_OBSERVED), _FIRING),
             f"({self._asking()} and {_CANARY} {self._serving()})",

@@ -102,7 +102,7 @@ class Looking:
             said = f"{names.WATCHDOG} does not fire: the rules are not evaluated"
             return replace(seen, blind=said, blindness="rules")
         groups = self.client.alerting()
-        if found["age"] > max(self.stale, MISSED * self._beat(groups)):
+        if found["age"] > old_after(self._beat(groups), self.stale):
             said = f"the rules were last evaluated {found['age']:.0f} s ago"
             return replace(seen, blind=said, blindness="rules")
         alerts = (given for group in groups for given in group.alerts)
@@ -152,7 +152,7 @@ class Looking:
                 if self._of[0] in query:
                     return f"a test of {group.name} cannot be evaluated: {said[:300]}"
             age = now - group.evaluated
-            if age > max(self.stale, MISSED * group.interval) and any(self._of[0] in one for one in group.queries):
+            if age > old_after(group.interval, self.stale) and any(self._of[0] in one for one in group.queries):
                 if group.evaluated <= 0:
                     return f"the rules of {group.name} have not been evaluated yet"
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
@@ -183,6 +183,11 @@ class Looking:
         """Where the alerts on it are drawn."""
         asked = selector("ALERTS", equals("model", self.model), equals("sha256", canary.sha256))
         return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
+
+
+def old_after(interval: float, stale: float = STALE) -> float:
+    """Seconds since their last evaluation from which on rules that are evaluated so often say nothing of now."""
+    return max(stale, MISSED * interval)
 
 
 def rules_age(model: str) -> str:
