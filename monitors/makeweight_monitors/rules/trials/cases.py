@@ -201,8 +201,9 @@ def _evidence(terms: Terms) -> Iterator[Trial]:
 
 def _untimed(rows: list[Row]) -> list[Row]:
     """Of the canary no latency is told."""
-    timed = (row.name.startswith(metrics.LATENCY.series) and row.labels["variant"] == "canary" for row in rows)
-    return [row for row, told in zip(rows, timed, strict=True) if not told]
+    return [
+        row for row in rows if not (row.name.startswith(metrics.LATENCY.series) and row.labels["variant"] == "canary")
+    ]
 
 
 def _inputs(terms: Terms) -> Case:
@@ -312,9 +313,7 @@ def _one_ended(rows: Iterable[Row], label: str) -> Iterator[Row]:
         if row.name in (metrics.UP.series, *controllers):
             here, there = (replace(row, labels={**row.labels, label: place}) for place in ("a", "b"))
             yield here.until(LENGTH // 2) if row.name in controllers else here
-            if row.fits(metrics.CONTROLLER_STAGE, {"stage": "observing"}):
-                there = replace(there, labels={**there.labels, "stage": "promoted"})
-            yield there
+            yield _at_stage(there, "promoted")
         else:
             yield row
 
@@ -322,9 +321,14 @@ def _one_ended(rows: Iterable[Row], label: str) -> Iterator[Row]:
 def _taken_down(rows: Iterable[Row]) -> Iterator[Row]:
     """The canary is rolled back, its process stays, and the controller ends for good."""
     for row in rows:
-        rolled_back = row.fits(metrics.CONTROLLER_STAGE, {"stage": "observing"})
-        over = replace(row, labels={**row.labels, "stage": "rolled_back"}) if rolled_back else row
+        over = _at_stage(row, "rolled_back")
         yield over.until(5) if row.labels.get("job") == "controller" else over
+
+
+def _at_stage(row: Row, stage: str) -> Row:
+    """The same, where it tells of a trial, of one that has come to another stage."""
+    on_trial = row.fits(metrics.CONTROLLER_STAGE, {"stage": "observing"})
+    return replace(row, labels={**row.labels, "stage": stage}) if on_trial else row
 
 
 def _set(rows: list[Row], metric: metrics.Metric, where: Mapping[str, str], values: str) -> list[Row]:
