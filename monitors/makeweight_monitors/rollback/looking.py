@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,8 @@ from makeweight_monitors.rules.promql import CANARY, equals, selector
 
 STALE = 60.0
 """Rules that were last evaluated so many seconds ago say nothing of now."""
+_LATELY = f"{STALE:g}s"
+"""For so long a process of which no scrape succeeds may still be there."""
 _UNSEEN = "5m"
 """No process of an environment was scraped for so long: as `MakeweightNothingObserved` has it for all of them."""
 MISSED = 4
@@ -31,13 +32,11 @@ class Looking:
 
     Args:
         scope: the labels that tell environments apart, with their values here.
-        stale: seconds; at least some intervals of the rules.
     """
 
-    def __init__(self, client: Client, model: str, scope: Mapping[str, str], stale: float = STALE) -> None:
-        self.client, self.model, self.scope, self.stale = client, model, scope, stale
+    def __init__(self, client: Client, model: str, scope: Mapping[str, str]) -> None:
+        self.client, self.model, self.scope = client, model, scope
         self._of = (equals("model", model), *(equals(*label) for label in scope.items()))
-        self._lately = f"{math.ceil(stale)}s"
 
     def serving(self) -> list[Canary]:
         """The canaries whose processes are scraped, or were until one scrape was missed, for targets that do not know
@@ -48,11 +47,11 @@ class Looking:
         """
         series = selector(metrics.UP.series, *self._of, CANARY)
         of = "group by (sha256, attempt, revision)"
-        found = self._canaries(f"{of} ({_scraped(series, self._lately)})")
-        found = found or self._canaries(f"{of} (last_over_time({series}[{self._lately}]))")
+        found = self._canaries(f"{of} ({_scraped(series)})")
+        found = found or self._canaries(f"{of} (last_over_time({series}[{_LATELY}]))")
         if len(found) > 1:
             answered = selector("", _ANSWERED, *self._of, CANARY)
-            found = self._canaries(f"{of} (increase({answered}[{math.ceil(2 * self.stale)}s]) > 0)") or found
+            found = self._canaries(f"{of} (increase({answered}[{2 * STALE:g}s]) > 0)") or found
         return found
 
     def _canaries(self, expression: str) -> list[Canary]:
@@ -89,8 +88,8 @@ class Looking:
                 "now": "vector(time())",
                 "age": rules_age(self.model),
                 "unseen": f"absent_over_time({selector(metrics.UP.series, *self._of)}[{_UNSEEN}])",
-                "count": f"sum({_scraped(selector('', _ANSWERED, *own, CANARY), self._lately)})",
-                "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY), self._lately),
+                "count": f"sum({_scraped(selector('', _ANSWERED, *own, CANARY))})",
+                "scraped": _oldest(selector(metrics.PREDICTIONS.series, *own, CANARY)),
                 "drop_high": f"max({selector(names.DROP_HIGH, *own)})",
                 "tolerated": f"min({tolerated})",
                 "certified": f"min({selector(names.CERTIFIED, *own)})",
@@ -102,7 +101,7 @@ class Looking:
             said = f"{names.WATCHDOG} does not fire: the rules are not evaluated"
             return replace(seen, blind=said, blindness="rules")
         groups = self.client.alerting()
-        if found["age"] > old_after(self._beat(groups), self.stale):
+        if found["age"] > old_after(self._beat(groups)):
             said = f"the rules were last evaluated {found['age']:.0f} s ago"
             return replace(seen, blind=said, blindness="rules")
         alerts = (given for group in groups for given in group.alerts)
@@ -152,7 +151,7 @@ class Looking:
                 if self._of[0] in query:
                     return f"a test of {group.name} cannot be evaluated: {said[:300]}"
             age = now - group.evaluated
-            if age > old_after(group.interval, self.stale) and any(self._of[0] in one for one in group.queries):
+            if age > old_after(group.interval) and any(self._of[0] in one for one in group.queries):
                 if group.evaluated <= 0:
                     return f"the rules of {group.name} have not been evaluated yet"
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
@@ -185,9 +184,9 @@ class Looking:
         return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
 
 
-def old_after(interval: float, stale: float = STALE) -> float:
+def old_after(interval: float) -> float:
     """Seconds since their last evaluation from which on rules that are evaluated so often say nothing of now."""
-    return max(stale, MISSED * interval)
+    return max(STALE, MISSED * interval)
 
 
 def rules_age(model: str) -> str:
@@ -196,20 +195,20 @@ def rules_age(model: str) -> str:
     return f"time() - max(timestamp({watchdog}))"
 
 
-def _scraped(series: str, lately: str) -> str:
+def _scraped(series: str) -> str:
     """What processes told at their last scrape; one whose last scrape failed is still there for a while, as it was
     before: that scrape was missed, and it may answer.
     """
-    return f"{series} or last_over_time({series}[{lately}]) and {_MISSED_NOW}"
+    return f"{series} or last_over_time({series}[{_LATELY}]) and {_MISSED_NOW}"
 
 
-def _oldest(series: str, lately: str) -> str:
+def _oldest(series: str) -> str:
     """The time up to which all processes are known: of those that are there at the last scrape of their address, and of
     those that were there before it failed. What was killed while Prometheus was down as well stays in its answers for
     minutes, as of when it was seen last: it is not there, unless nothing tells of its address.
     """
     there = f"timestamp({series}) >= on (job, instance) group_left () max by (job, instance) (timestamp(up))"
-    missed = f"max_over_time(timestamp({series})[{lately}:1s]) and {_MISSED_NOW}"
+    missed = f"max_over_time(timestamp({series})[{_LATELY}:1s]) and {_MISSED_NOW}"
     return f"(min({there} or {missed}) or min(timestamp({series} unless on (job, instance) up)))"
 
 
