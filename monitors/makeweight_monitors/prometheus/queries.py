@@ -65,8 +65,8 @@ class Client:
     question, or the token cannot be read.
 
     Args:
-        token: the file of the bearer token that it wants, which is read at each question: tokens run out, and whoever
-            made them exchanges them there. None: it wants none.
+        token: the file of the bearer token that it wants, which is read at each question: tokens run out, and others
+            are put there. None: it wants none.
 
     Raises:
         UsageError: the token cannot be read.
