@@ -190,6 +190,13 @@ def test_a_place_to_upload_to_that_is_no_address(registry: SmallRegistry, root: 
         pushed(registry, root, [])
 
 
+def test_a_registry_that_names_no_place_to_upload_to(registry: SmallRegistry, root: Path) -> None:
+    registry.fails = [("POST", "/uploads/", 202, "")]
+    with pytest.raises(RegistryFailed, match="it was not told where to upload to"):
+        pushed(registry, root, [])
+    assert registry.count("PUT") == 0
+
+
 def test_nobody_listens(root: Path) -> None:
     with small_registry.running() as gone:
         pass

@@ -127,9 +127,9 @@ class Registry:
         if self._ask("HEAD", f"{self._repository}/blobs/{digest}", also=(404,)).status == 200:
             return False
         begin = f"{self._repository}/blobs/uploads/"
-        told = self._ask("POST", begin).headers.get("Location") or "//"
+        told = self._ask("POST", begin).headers.get("Location", "")
         try:
-            place = urljoin(begin, told)
+            place = urljoin(begin, told) if told else ""
         except ValueError:  # brackets that hold no address
             place = ""
         if not authority(place)[0]:
