@@ -16,7 +16,7 @@ from makeweight.compress.examples import Examples, tensors
 from makeweight.compress.importances import silent_in
 from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.multihead import write_out
-from makeweight.compress.narrowing import departing, follow_all, learnable, parts
+from makeweight.compress.narrowing import departing, follow_all, parts
 from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.pruner import Pruner, Pruning, pruner_of, tracked
 from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
@@ -117,9 +117,8 @@ def _in_rounds(
             was = copy.deepcopy(module)
             removed = pruner.step(module)
         module.zero_grad(set_to_none=True)
-        able = set(learnable(module))
         for name, parameter in module.named_parameters():
-            parameter.requires_grad_(parameter in able and name not in frozen)
+            parameter.requires_grad_(name not in frozen)
         refuse_miscounted(module, pruning)
         refuse_growth(was, module, removed, pruning.example)
         with tracked("check the narrower model", module):
