@@ -145,14 +145,11 @@ def _written_out(attention: Any) -> Any:
     made = WrittenOut().to(attention.out_proj.weight)
     with torch.no_grad():
         for place, layer in enumerate((made.query, made.key, made.value)):
-            layer.weight.copy_(parts[place])
+            layer.weight.copy_(parts[place]).requires_grad_(parts[place].requires_grad)
             if biased:
-                layer.bias.copy_(attention.in_proj_bias.chunk(3)[place])
+                bias = attention.in_proj_bias
+                layer.bias.copy_(bias.chunk(3)[place]).requires_grad_(bias.requires_grad)
         made.out_proj.load_state_dict(attention.out_proj.state_dict())
-    for place, layer in enumerate((made.query, made.key, made.value)):
-        layer.weight.requires_grad_(parts[place].requires_grad)
-        if biased:
-            layer.bias.requires_grad_(attention.in_proj_bias.requires_grad)
     for name, parameter in made.out_proj.named_parameters():
         parameter.requires_grad_(attention.out_proj.get_parameter(name).requires_grad)
     return made.train(attention.training)
