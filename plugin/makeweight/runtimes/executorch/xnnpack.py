@@ -21,7 +21,6 @@ _KINDS = (
     "Concatenate3", "Concatenate4", "StaticSlice", "ScaledDotProductAttention", "BatchMatrixMultiply", "Concatenate5",
     "ConvTranspose2d", "ReciprocalSquareRoot", "Log", "Gelu", "Tanh", "Exp", "Sin", "Copy", "Cos",
 )  # fmt: skip
-_NEWER = "operator "
 # Of XNNDatatype, those that are integers with scales.
 _INTEGERS = frozenset({3, 4, 6, 8, 9, 10, 11})
 # Of XValueUnion, a value with scales.
@@ -77,14 +76,14 @@ def read(data: bytes) -> Graph:
         if table is None or not kind:
             raise Damaged("an operator is none")
         # a program of a newer ExecuTorch may have kinds that came after these
-        name = _KINDS[kind] if kind < len(_KINDS) else f"{_NEWER}{kind}"
+        name = _KINDS[kind] if kind < len(_KINDS) else f"operator {kind}"
         operators.append(name)
         if name in _PRODUCTS:
             products.append(_PRODUCTS[name](table, values))
     buffers = {value.buffer: math.prod(value.sizes) for value in values.values() if value.buffer}
     inputs = graph.numbers(4, "I")
     first = values[inputs[0]].sizes if inputs and inputs[0] in values else ()
-    whole = not any(name.startswith(_NEWER) for name in operators)
+    whole = all(name in _KINDS for name in operators)
     return Graph(tuple(operators), tuple(products), sum(buffers.values()), first[0] if first else None, whole)
 
 
