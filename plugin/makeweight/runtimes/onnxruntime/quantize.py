@@ -377,11 +377,11 @@ def _told(made: Any, how: Format, mended: Mended) -> dict[str, Any]:
         if node.op_type in operators.FLOATING and not on_integers:
             standing[node.name] = node.op_type
             reasons.setdefault(node.name, _UNREACHED[how.ranges])
-    told: dict[str, Any] = {}
+    left: dict[str, list[str]] = {}
     for name, reason in reasons.items():
-        told.setdefault("left in float", {}).setdefault(reason, []).append(f"{standing[name]} {name}")
-    if held := _held(made.graph):
-        told["left in float"] = told.get("left in float", {}) | held
+        left.setdefault(reason, []).append(f"{standing[name]} {name}")
+    left |= _held(made.graph)
+    told: dict[str, Any] = {"left in float": left} if left else {}
     if mended.by_tensor and how.ranges == "static" and how.weights.scales == "channel":
         told["one scale for the tensor"] = list(mended.by_tensor)
     return told
