@@ -69,17 +69,21 @@ def shared_inputs(a: Model, b: Model) -> Shared:
 
 
 def _agree(match: Match) -> bool:
-    """Whether numbers for the one are numbers for the other: of a scale between integers and floats nobody knows."""
-    kinds = [np.dtype(port.dtype).kind if port.dtype else "" for port in (match.port, match.other)]
-    return match.fits and (kinds[0] == kinds[1] or _real(match))
+    """Whether numbers for the one are numbers for the other: of integers and floats only where a scale is known."""
+    return match.fits and (_kind(match.port) == _kind(match.other) or _real(match))
 
 
 def _real(match: Match) -> bool:
     """Whether both take real numbers, and one has integers for them that are not the other's."""
     ports = (match.port, match.other)
-    real = all(port.scale is not None or (port.dtype and np.dtype(port.dtype).kind == "f") for port in ports)
+    real = all(port.scale is not None or _kind(port) == "f" for port in ports)
     scaled = any(port.scale is not None for port in ports)
     return real and scaled and len({(port.dtype, port.scale) for port in ports}) > 1
+
+
+def _kind(port: Port) -> str:
+    """Of its numbers, as numpy calls it; "" where nobody knows."""
+    return np.dtype(port.dtype).kind if port.dtype else ""
 
 
 def _as_fed(match: Match) -> Port:
