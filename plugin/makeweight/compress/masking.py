@@ -115,8 +115,9 @@ def _weights(module: Any, options: SparsifyOptions) -> dict[str, Summed]:
 
 
 def _summed(stored: Stored) -> Summed:
-    axis = stored.summed
-    return axis, 0 if axis is None else stored.shape[axis] if stored.together is None else stored.together
+    if stored.summed is None:
+        return None, 0
+    return stored.summed, stored.together or stored.shape[stored.summed]
 
 
 def _able(found: Mapping[str, Summed], options: SparsifyOptions, given: Given) -> tuple[dict[str, int], list[str]]:
