@@ -21,7 +21,7 @@ from makeweight.compress.exchange import exchange
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
-from makeweight.user.weights import shared
+from makeweight.user.weights import shared, tied
 
 # The largest difference that still counts as rounding, as a part of the largest answer.
 TOLERANCE = 1e-3
@@ -93,11 +93,9 @@ def ties_kept(module: Any) -> Iterator[None]:
     """A weight that several layers share stays shared where the same of it is removed from all of them meanwhile."""
     import torch
 
-    tied: dict[int, list[str]] = {}
-    for name, parameter in module.named_parameters(remove_duplicate=False):
-        tied.setdefault(id(parameter), []).append(name)
+    groups = tied(module)
     yield
-    for first, *others in tied.values():
+    for first, *others in groups:
         whole = module.get_parameter(first)
         for name in others:
             own = module.get_parameter(name)

@@ -109,12 +109,17 @@ def _places(tensors: Mapping[str, Any]) -> dict[str, Place]:
     return places
 
 
-def shared(module: Any) -> list[list[str]]:
-    """The names of each parameter that has several: files leave out all but one of them (safetensors must)."""
+def tied(module: Any) -> list[list[str]]:
+    """The names of each parameter that has several."""
     names: dict[int, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(bare(name))
+        names.setdefault(id(parameter), []).append(name)
     return [group for group in names.values() if len(group) > 1]
+
+
+def shared(module: Any) -> list[list[str]]:
+    """The same without what PyTorch puts in between: files leave out all but one of them (safetensors must)."""
+    return [[bare(name) for name in group] for group in tied(module)]
 
 
 def _chosen(places: Sequence[Place], own: Mapping[str, Any], shared: Sequence[Sequence[str]]) -> Place:
