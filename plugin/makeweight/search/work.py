@@ -165,7 +165,7 @@ def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
-    """The project, the recipe and the baseline. makeweight.yaml is not read again: whoever edits it while a search is
+    """The project, the recipe and the baseline. makeweight.yaml is not read again: an edit of it while a search is
     at work means the next one.
 
     Raises:
