@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from makeweight.advise.facts import DeviceFacts, Facts, Figure, TriedFacts
+from makeweight.advise.facts import DeviceFacts, Facts, Figure, TriedFacts, loses_shares
 from makeweight.advise.rule import Effect, Rule
 
 # Multiply-accumulates that a core does in a second at the least, a tenth of what plain loops reach on a small one.
@@ -39,7 +39,7 @@ def expected(rule: Rule, facts: Facts) -> tuple[Expected, ...]:
 def _each(rule: Rule, facts: Facts) -> Iterator[Expected]:
     seen, model = facts.tried.get(rule.name, TriedFacts()), facts.model
     for effect in rule.effects:
-        if effect.figure == "drop" and not facts.loses_shares:
+        if effect.figure == "drop" and not loses_shares(facts.task):
             continue
         if effect.figure == "latency":
             for device in facts.devices:

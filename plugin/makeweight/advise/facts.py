@@ -16,6 +16,12 @@ Figure = Literal["size", "size_compressed", "parameters", "macs", "latency", "pe
 """What a rule promises something of: a ratio to the baseline, or (`drop`) what is lost of the quality, a fraction."""
 
 
+def loses_shares(task: TaskKind) -> bool:
+    """Whether what is lost of a task's first figure is a share, as rules promise it: an error, and a metric of the
+    user's own, are in units of their own."""
+    return of_role("quality", task)[0].dimension is FRACTION
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """The baseline, as it is exported."""
@@ -183,12 +189,6 @@ class Facts:
     """By variant that was measured already, the rules of the budget that it breaks."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """What could not be measured, and why."""
-
-    @property
-    def loses_shares(self) -> bool:
-        """Whether what is lost of the task's first figure is a share, as rules promise it: an error, and a metric of
-        the user's own, are in units of their own."""
-        return of_role("quality", self.task)[0].dimension is FRACTION
 
     @property
     def open(self) -> tuple[Goal, ...]:

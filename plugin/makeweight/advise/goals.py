@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from makeweight.advise.facts import DeviceFacts, Figure, Goal, ModelFacts
+from makeweight.advise.facts import DeviceFacts, Figure, Goal, ModelFacts, loses_shares
 from makeweight.budget.metric import TaskKind, of_role
-from makeweight.budget.quantity import FRACTION
 from makeweight.budget.rule import Rule
 
 _OF_THE_FILE: Mapping[str, Figure] = {
@@ -67,7 +66,7 @@ def _drop(rule: Rule, quality: Mapping[str, float], task: TaskKind) -> Goal:
     metric, text, blocking = rule.metric, _text(rule), rule.level == "error"
     if rule.slice is not None or metric is not of_role("quality", task)[0]:
         return _untold(rule, "it follows what is lost on the whole, and no rule here says how far")
-    if metric.dimension is not FRACTION:
+    if not loses_shares(task):
         return _untold(rule, "it is no share, and what is promised here to be lost is one")
     if rule.operator.comparison == "drop":
         return Goal(rule.id, text, "drop", rule.limit, None, blocking)

@@ -8,10 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from makeweight.advise.facts import TriedFacts
+from makeweight.advise.facts import TriedFacts, loses_shares
 from makeweight.artifact.artifact import Manifest
-from makeweight.budget.metric import of_role
-from makeweight.budget.quantity import FRACTION
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
 from makeweight.compress.whole_split import WholeSplit
@@ -53,7 +51,7 @@ def _counting(
     project: Project, runtime: Runtime, baseline: Manifest, validation: Split | None
 ) -> tuple[WholeSplit, int] | None:
     """What a drop is counted on; None: there are no targets, or what is lost is no share."""
-    if validation is None or of_role("quality", project.task.kind)[0].dimension is not FRACTION:
+    if validation is None or not loses_shares(project.task.kind):
         return None
     some = validation.draw(_COUNTED, project.seed)
     try:
