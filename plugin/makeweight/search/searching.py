@@ -84,10 +84,6 @@ class Search:
         self._waiting = [number for number in self._begun if number not in self.ended and number < limits.trials]
         self._told: dict[int, Known] = {}
         """Of trials that have ended, what the sampler is told."""
-        self._exhausted = False
-        """Whether the space holds nothing more. To find that out takes hundreds of recipes, and nothing changes it."""
-        self._to_be_tried_again: set[int] = set()
-        """Trials that failed for what the next run may find mended: to it they are begun, and no more."""
         self._under_way: dict[int, _UnderWay] = {}
         self._variants: dict[str, Variant | None] = {}
         self.why: Why = "trials"
@@ -122,9 +118,6 @@ class Search:
             if not self._under_way:
                 return
             for trial in self._look():
-                if trial.number not in self._to_be_tried_again:
-                    self._journal.end(trial)
-                self.ended[trial.number] = trial
                 met = met or self._met([trial])
                 yield trial
         self.why = "met"  # what is under way is left for another time
@@ -147,7 +140,7 @@ class Search:
         if number >= self._limits.trials:
             self.why = "trials"
             return None
-        if self._exhausted:
+        if self.why == "space":  # to find that out takes hundreds of recipes, and nothing changes it
             return None
         if time.monotonic() >= self._limits.until:
             self.why = "hours"
@@ -169,7 +162,7 @@ class Search:
         if proposal is None:
             proposal = self._proposals.next(known, objectives, refuse)
         if proposal is None:
-            self.why, self._exhausted = "space", True
+            self.why = "space"
             return None
         self._journal.begin(number, proposal)
         self._begun[number] = proposal
@@ -252,8 +245,6 @@ class Search:
             raise UsageError(what, do=do)
         own.seconds += done.result["seconds"]
         own.result = done.result
-        if done.result.get("again"):
-            self._to_be_tried_again.add(number)
         if "ended" in done.result:
             yield self._end(number, done.result["ended"], done.result["reason"])
             return
@@ -295,4 +286,8 @@ class Search:
         own = self._under_way.pop(number)
         figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
         rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
-        return Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
+        trial = Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
+        if not own.result.get("again"):  # to the next run, which may find it mended, such a trial is begun and no more
+            self._journal.end(trial)
+        self.ended[number] = trial
+        return trial
