@@ -51,8 +51,7 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
             raise UsageError(
                 f"there is no module `{missing}` (looked in {folder} and the installed packages)",
                 where=where,
-                do=elsewhere(root, missing.partition(".")[0])
-                or f"Mend `{dotted}`, or run from the folder that holds `{missing.partition('.')[0]}`.",
+                do=elsewhere(root, top) or f"Mend `{dotted}`, or run from the folder that holds `{top}`.",
             ) from error
         line = place(error, root)
         raise _own(module_name, missing, line, root) or UsageError(
