@@ -201,7 +201,7 @@ def picked(x: np.ndarray) -> list[Any]:
 
 
 def picked_otherwise(x: np.ndarray) -> list[Any]:
-    """In another type, and another class for whoever has a large first number."""
+    """In another type, and another class where the first number is large."""
     scores, classes = picked(x)
     return [scores, np.where(x[:, 0] > 0.5, (classes + 1) % 3, classes).astype(np.int32)]
 

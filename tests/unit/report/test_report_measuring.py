@@ -1,4 +1,4 @@
-"""A device in one line, whoever wrote down what it is."""
+"""A device in one line, by its own words or those of a tool chain."""
 
 from typing import Any
 

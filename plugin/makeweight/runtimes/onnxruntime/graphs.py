@@ -79,7 +79,7 @@ def rename(
 
 def name_tensors(graph: Any) -> None:
     """A name of its own for every tensor of the graphs within a graph: branches may each have one of the same name, and
-    whoever looks for a tensor by name takes them for one."""
+    a search for a tensor by its name takes them for one."""
     taken = set(given(graph))
 
     def free(name: str) -> str:
