@@ -51,6 +51,7 @@ FINE = 1.025
 QUESTIONS = ((20, 1.05, 0.0, 0.01), (22, 1.05, 0.95, 1.0), (24, 1.05, 0.99, 1.0), (21, FINE, 0.80, 1.0))
 UNPROMISED = {"bursty"}
 """Loads beside which nothing is promised of the finest limit."""
+NOTHING = (0.0, 1.0)
 WIDTH, SIZE = 16, 12
 """Of the layers: channels, rows and columns; small enough for 20 of them to take well below 0.5 ms."""
 WANTED = 0.5e-3
@@ -196,7 +197,7 @@ def kept(cell: Cell, trials: int) -> bool:
 def promised(cell: Cell) -> tuple[float, float]:
     question = (cell["layers"], cell["limit"])
     if cell["limit"] == FINE and cell["load"] in UNPROMISED:
-        return 0.0, 1.0
+        return NOTHING
     return next((least, most) for layers, limit, least, most in QUESTIONS if (layers, limit) == question)
 
 
@@ -218,15 +219,11 @@ def page(results: dict[str, Any]) -> str:
     trials, machine = results["trials"], results["machine"]
     rows = []
     for cell in results["cells"]:
-        least, most = promised(cell)
-        work = cell["layers"] / BESIDE - 1
-        question = f"{f'{work:.0%} more work' if work else 'identical'}, limit {cell['limit'] - 1:.1%}"
         over, within, unsure = (cell["verdicts"].get(name, 0) for name in ("over", "within", "inconclusive"))
-        wanted = "nothing" if most - least == 1 else f"at most {most:.0%}" if least == 0 else f"at least {least:.0%}"
         mark = "" if kept(cell, trials) else " **broken**"
         rows.append(
-            f"| {cell['where']} | {cell['load']} | {question} "
-            f"| {over / trials:.1%}{mark} | {wanted} | {within / trials:.1%} | {unsure / trials:.1%} "
+            f"| {cell['where']} | {cell['load']} | {_question(cell)} "
+            f"| {over / trials:.1%}{mark} | {_wanted(cell)} | {within / trials:.1%} | {unsure / trials:.1%} "
             f"| {cell['stored']['at_limit'] / trials:.1%} | {cell['stored']['at_10'] / trials:.1%} "
             f"| {cell['seconds'][0]:.2f} s, at most {cell['seconds'][1]:.2f} s | {cell['with_start']:.2f} s |"
         )
@@ -254,6 +251,12 @@ Measured on: {machine["cpu"]}, {machine["cores"]} cores, {machine["machine"]}; {
 **Of {asked_of_identical:,} decisions about identical models {sum(identical)} found the second slower**; with 95 %
 confidence the share lies below {at_most:.2%} (Wilson 1927).
 
+What is promised, over the loads of a place together, with the 95 % interval:
+
+{_together(results["cells"], trials)}
+
+Each place and load by itself:
+
 - *Found slower* is the share of answers `over`: of identical models each is a false alarm.
 - *Stored median* is what comparing with a figure on file says of the same times: the variant's median of one decision
   by the baseline's of the decision before, on the same machine beside the same load, over the limit or over 10 %.
@@ -264,6 +267,34 @@ confidence the share lies below {at_most:.2%} (Wilson 1927).
 {head}
 {table}
 {missing}"""
+
+
+def _together(cells: list[Cell], trials: int) -> str:
+    """A table: of each promise in each place, what all decisions about it say, whatever ran beside them."""
+    lines = ["| where | question | decisions | found slower | promised |", "|---|---|---|---|---|"]
+    for where in PLACES:
+        for layers, limit, *_ in QUESTIONS:
+            alike = [cell for cell in cells if (cell["where"], cell["layers"], cell["limit"]) == (where, layers, limit)]
+            if asked_of := [cell for cell in alike if promised(cell) != NOTHING]:
+                decisions, over = len(asked_of) * trials, sum(cell["verdicts"].get("over", 0) for cell in asked_of)
+                least, most = promised(asked_of[0])
+                mark = "" if least <= over / decisions <= most else " **broken**"
+                low, high = wilson(over, decisions)
+                lines.append(
+                    f"| {where} | {_question(asked_of[0])} | {decisions} "
+                    f"| {over / decisions:.1%}{mark} [{low:.1%}, {high:.1%}] | {_wanted(asked_of[0])} |"
+                )
+    return "\n".join(lines)
+
+
+def _question(cell: Cell) -> str:
+    work = cell["layers"] / BESIDE - 1
+    return f"{f'{work:.0%} more work' if work else 'identical'}, limit {cell['limit'] - 1:.1%}"
+
+
+def _wanted(cell: Cell) -> str:
+    least, most = promised(cell)
+    return "nothing" if (least, most) == NOTHING else f"at most {most:.0%}" if least == 0 else f"at least {least:.0%}"
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ def page_of(*cells: dict[str, Any]) -> str:
 
 
 def written(*cells: dict[str, Any]) -> list[str]:
-    return [line for line in page_of(*cells).splitlines() if line.startswith("| local")]
+    _, by_itself = page_of(*cells).split("Each place and load by itself:")
+    return [line for line in by_itself.splitlines() if line.startswith("| local")]
 
 
 def test_the_page_is_what_was_measured() -> None:
@@ -56,6 +57,15 @@ def test_of_the_finest_limit_nothing_is_promised_beside_bursts() -> None:
     (broken, told) = written(beside_one, beside_all)
     assert "| 66.7% **broken** | at least 80% |" in broken
     assert "| 66.7% | nothing |" in told
+
+
+def test_what_is_promised_of_a_place_is_told_over_its_loads_together() -> None:
+    text = page_of(cell(24, 300), {**cell(24, 294), "load": "one-core"}, {**cell(24, 200), "load": "bursty"})
+    # Wilson's intervals for 594 of 600 and 794 of 900, computed apart
+    assert "| local | 20% more work, limit 5.0% | 900 | 88.2% **broken** [86.0%, 90.2%] | at least 99% |" in text
+    text = page_of(cell(24, 300), {**cell(24, 294), "load": "one-core"})
+    assert "| local | 20% more work, limit 5.0% | 600 | 99.0% [97.8%, 99.5%] | at least 99% |" in text
+    assert "| local | one-core | 20% more work, limit 5.0% | 98.0% **broken** |" in text, "it is broken by itself"
 
 
 def test_parts_of_a_run_are_joined_where_they_were_measured_alike() -> None:
