@@ -69,7 +69,7 @@ def _by_id(rules: Iterable[Rule]) -> dict[str, Rule]:
 def _moves(old: Rule, new: Rule) -> Iterator[tuple[bool, str, str]]:
     """Each part of a rule that moved: whether to the looser side, what it was and what it is."""
     if new.limit != old.limit:
-        yield (new.limit > old.limit) == old.operator.upper, _limit(old, new), _limit(new, old)
+        yield (new.limit > old.limit) == old.operator.upper, old.limit_text, new.limit_text
     if new.level != old.level:
         yield _LEVELS[new.level] < _LEVELS[old.level], f"level {old.level}", f"level {new.level}"
     if new.when_unmeasured != old.when_unmeasured:
@@ -78,11 +78,6 @@ def _moves(old: Rule, new: Rule) -> Iterator[tuple[bool, str, str]]:
     if new.confidence != old.confidence:
         looser = (new.confidence or 0.0) < (old.confidence or 0.0)
         yield looser, _confidence(old), _confidence(new)
-
-
-def _limit(rule: Rule, other: Rule) -> str:
-    """`at most 0.7x`; with every digit where the other would read the same."""
-    return rule.limit_text if rule.limit_text != other.limit_text else f"{rule.operator.words} {rule.limit!r}"
 
 
 def _confidence(rule: Rule) -> str:

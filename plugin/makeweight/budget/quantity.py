@@ -84,6 +84,8 @@ COUNT = Dimension("count", {"k": 1e3, "M": 1e6, "G": 1e9}, "500 k", bare=True, s
 PER_SECOND = Dimension("rate", {"/s": 1}, "1000 /s", bare=True, symbol="1/s")
 NUMBER = Dimension("number", {}, "0.25", bare=True)
 
+_DIGITS = 17
+"""As many tell any two floats apart."""
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d]*)\s*")
 
 
@@ -140,8 +142,19 @@ def show(value: float, dimension: Dimension) -> str:
 
 
 def show_limit(value: float, dimension: Dimension) -> str:
-    """Like `show`, without the trailing zeros: `20 ms`, not `20.0 ms`, for what somebody declared."""
-    return _joined(*_write(value, dimension, lambda number, _places: f"{number:,.{6 if abs(number) < 1e6 else 10}g}"))
+    """Like `show`, without the trailing zeros and with every digit: `20 ms`, not `20.0 ms`, and `1.048576 MB`, not
+    `1.05 MB`, for what somebody declared."""
+    return _joined(*_write(value, dimension, _in_full))
+
+
+def show_beside(value: float, limit: float, dimension: Dimension) -> str:
+    """Like `show`, with as many more digits as it takes not to read like a limit that it is not."""
+    shown, other = parts(value, dimension), parts(limit, dimension)
+    figures = 3
+    while value != limit and math.isfinite(value) and _reads_alike(shown, other) and figures < _DIGITS:
+        shown, other = (_write(each, dimension, _to(figures)) for each in (value, limit))
+        figures += 1
+    return _joined(*shown)
 
 
 def parts(value: float, dimension: Dimension) -> tuple[str, str]:
@@ -168,6 +181,26 @@ def _plain(number: float, figures: int) -> str:
         return f"{number:.{figures}g}"
     shown = _fixed(number, _places(number, figures))
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def _to(figures: int) -> Callable[[float, int | None], str]:
+    return lambda number, _places: _plain(number, figures)
+
+
+def _in_full(number: float, _places: int | None) -> str:
+    """The shortest of six figures or more (of ten, of millions) that is the number but for its last bit."""
+    texts = (f"{number:,.{figures}g}" for figures in range(6 if abs(number) < 1e6 else 10, _DIGITS + 1))
+    exact = (text for text in texts if math.isclose(_read(text), number, rel_tol=1e-15))
+    return next(exact, f"{number:,.{_DIGITS}g}")
+
+
+def _reads_alike(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two numbers with their units are the same to a reader."""
+    return one[1] == other[1] and _read(one[0]) == _read(other[0])
+
+
+def _read(number: str) -> float:
+    return float(number.replace(",", ""))
 
 
 def _readable(number: float) -> bool:

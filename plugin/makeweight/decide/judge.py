@@ -152,7 +152,7 @@ def _short_of_examples(rule: Rule, measurement: Measurement, interval: tuple[flo
     room = rule.limit - value if rule.operator.upper else value - rule.limit
     half = interval[1] - value if rule.operator.upper else value - interval[0]
     needed = examples_needed(n, half, room)
-    asked = f"{rule.confidence:.0%} confidence is asked for"
+    asked = f"{(rule.confidence or 0.0) * 100:.6g}% confidence is asked for"
     shown = limit_alone(rule)
     if needed is None:
         return _Finding("fail", f"{statement}, and {demand(rule)} ({asked}).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from makeweight.budget.quantity import show, show_interval, show_limit
+from makeweight.budget.quantity import show_beside, show_interval, show_limit
 from makeweight.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -23,25 +23,19 @@ def _title(rule: Rule) -> str:
 def amount(rule: Rule, measurement: Measurement, interval: tuple[float, float] | None) -> str:
     value = (measurement.value or 0.0) + 0.0
     spread = "" if interval is None else f" {show_interval(*interval, rule.dimension)}"
+    figure = show_beside(value, rule.limit, rule.dimension) + spread
     verb = "are" if rule.metric.plural else "is"
     named = f" ({measurement.detail})" if measurement.detail else ""
     if rule.operator.comparison == "ratio":
-        return f"{verb} {_figure(value, rule)}{spread} of the baseline's{named}"
+        return f"{verb} {figure} of the baseline's{named}"
     if rule.operator.comparison == "drop":
-        return f"drops {_figure(value, rule)}{spread}{' (a gain)' if value < 0 else ''}{named}"
+        return f"drops {figure}{' (a gain)' if value < 0 else ''}{named}"
     if rule.operator.comparison == "regression":
         if value == 0 and interval in (None, (0, 0)):
             return f"{verb} what {'they were' if rule.metric.plural else 'it was'} at the merge base{named}"
         fell = " (it fell)" if value < 0 else ""
-        return f"grew by {_figure(value, rule)}{spread} against the merge base{fell}{named}"
-    return f"{verb} {_figure(value, rule)}{spread}{named}"
-
-
-def _figure(value: float, rule: Rule) -> str:
-    """A figure with its unit, and more digits where few would make it look like the limit that it is not."""
-    shown = show(value, rule.dimension)
-    alike = value != rule.limit and shown == show(rule.limit, rule.dimension)
-    return show_limit(value, rule.dimension) if alike else shown
+        return f"grew by {figure} against the merge base{fell}{named}"
+    return f"{verb} {figure}{named}"
 
 
 def demand(rule: Rule) -> str:

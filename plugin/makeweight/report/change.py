@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from makeweight.budget.metric import METRICS
-from makeweight.budget.quantity import Dimension, show, show_interval
+from makeweight.budget.quantity import Dimension, show, show_beside, show_interval
 from makeweight.measurement import Measurement
 
 
@@ -52,11 +52,16 @@ def _certain(low_high: tuple[float, float] | None, value: float, neutral: float)
     return None if low <= neutral <= high else low > neutral
 
 
-def dropped(drop: float, interval: tuple[float, float] | None, of: Dimension) -> Change:
-    """How much worse the variant is, with the one sign that a drop has everywhere: positive is worse."""
+def dropped(drop: float, interval: tuple[float, float] | None, of: Dimension, limit: float | None = None) -> Change:
+    """How much worse the variant is, with the one sign that a drop has everywhere: positive is worse.
+
+    Args:
+        limit: what the drop stands beside and is not to read like, where it is not that.
+    """
     worse = _certain(interval, drop, 0.0)
     around = "" if interval is None else show_interval(*interval, of)
-    return Change(f"drop {show(drop, of)}", around, None if worse is None else not worse)
+    shown = show(drop, of) if limit is None else show_beside(drop, limit, of)
+    return Change(f"drop {shown}", around, None if worse is None else not worse)
 
 
 def growth(ratio: float, interval: tuple[float, float] | None, better: str) -> Change:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from makeweight import measurement
 from makeweight.budget.measurand import Comparison, Measurand, headline
 from makeweight.budget.metric import METRICS, of_role
+from makeweight.budget.quantity import CHANGE, show, show_beside
 from makeweight.layout import BASELINE
 from makeweight.measurement import Measurement
 from makeweight.report.change import Change, dropped, factor, growth
@@ -134,13 +135,19 @@ class Figures:
         """The compressed variants, in the order of the verdict."""
         return [each.variant for each in self._content.verdict.variants if each.variant != BASELINE]
 
-    def change(self, of: Measurand, variant: str, device: str | None = None) -> Change | None:
-        """How a variant's own figure compares with the baseline's. None: it cannot be told."""
+    def change(
+        self, of: Measurand, variant: str, device: str | None = None, limit: float | None = None
+    ) -> Change | None:
+        """How a variant's own figure compares with the baseline's. None: it cannot be told.
+
+        Args:
+            limit: that of a drop, beside which it is shown.
+        """
         if of.comparison or of.control:
             return None
         drop = self.get(of.compared("drop"), variant, device)
         if drop is not None and drop.value is not None:
-            return dropped(drop.value, drop.interval, dimension(of.compared("drop")))
+            return dropped(drop.value, drop.interval, dimension(of.compared("drop")), limit)
         ratio = self.get(of.compared("ratio"), variant, device)
         if ratio is not None and ratio.value is not None and ratio.value > 0:
             if of.metric in METRICS and METRICS[of.metric].origin == "evaluate":
@@ -148,15 +155,24 @@ class Figures:
             return factor(of.metric, ratio, self.better(of))
         return None
 
-    def growth(self, of: Measurand, variant: str, device: str | None = None) -> Change | None:
-        """How a variant compares with itself at the merge base. None: it was not compared."""
+    def growth(
+        self, of: Measurand, variant: str, device: str | None = None, limit: float | None = None
+    ) -> Change | None:
+        """How a variant compares with itself at the merge base. None: it was not compared.
+
+        Args:
+            limit: that of the growth, beside which it is shown.
+        """
         figure = self.get(of.compared("regression"), variant, device)
         if figure is None or figure.value is None:
             return None
         if figure.value == 0 and figure.interval in (None, (0.0, 0.0)):
             return Change("unchanged")
         interval = figure.interval and (1 + figure.interval[0], 1 + figure.interval[1])
-        return growth(1 + figure.value, interval, self.better(of))
+        grown = growth(1 + figure.value, interval, self.better(of))
+        if limit is None or (shown := show_beside(figure.value, limit, CHANGE)) == show(figure.value, CHANGE):
+            return grown
+        return replace(grown, text=f"{'+' * (figure.value > 0)}{shown}")
 
     def noise_floor(self, device: str) -> float | None:
         """The largest that any benchmark beside the baseline met on the device, for the median latency."""

@@ -19,7 +19,7 @@ from makeweight.report.mermaid import quadrant
 from makeweight.report.remedy import remedy
 from makeweight.report.standing import WORDS, blocking, leading, mark, side, subject, warnings
 from makeweight.report.text import elided, markdown, markdown_code, markdown_link, markdown_prose
-from makeweight.report.written import dimension, title
+from makeweight.report.written import dimension, title, written
 
 _MARKS: dict[Outcome, str] = {"pass": "ok", "inconclusive": "**undecided**", "not_applicable": "n/a"}
 _NAME = 80
@@ -171,7 +171,7 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     of = Measurand(rule.metric, slice=rule.slice)
     base = cell(figures, of, BASELINE, rule.device, beside=rule.variant)
     own = cell(figures, of, rule.variant, rule.device)
-    before, after = markdown(base.value), own.value
+    before, after = markdown(base.value), _beside(figures, rule, own)
     dropped = rule.limits is not None and rule.limits.comparison == "drop"
     detail = own.change_detail if dropped else own.detail
     of_class = next((each for each in content.classes.get(rule.variant, ()) if each.name == detail), None)
@@ -198,6 +198,14 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     ]
 
 
+def _beside(figures: Figures, rule: RuleVerdict, own: Cell) -> str:
+    """The figure as it stands in one row with the limit."""
+    figure = figures.get(own.of, rule.variant, rule.device)
+    if figure is None or rule.limits is None or rule.limits.comparison is not None:
+        return own.value
+    return written(figure, rule.limit) if own.value else ""
+
+
 def _class(name: str) -> str:
     return markdown(elided(name, _NAME))
 
@@ -212,9 +220,12 @@ def _mark(rule: RuleVerdict) -> str:
 
 def _change(figures: Figures, rule: RuleVerdict, own: Cell) -> str:
     """Against what the rule compares with: the merge base where it limits growth, else the baseline."""
-    if rule.limits is None or rule.limits.comparison != "regression":
-        return "" if own.change is None else markdown(own.change.words)
-    grown = figures.growth(own.of, rule.variant, rule.device)
+    comparison = None if rule.limits is None else rule.limits.comparison
+    if comparison != "regression":
+        limit = rule.limit if comparison == "drop" else None
+        change = figures.change(own.of, rule.variant, rule.device, limit)
+        return "" if change is None else markdown(change.words)
+    grown = figures.growth(own.of, rule.variant, rule.device, rule.limit)
     if grown is not None:
         return f"{markdown(grown.words)} since the merge base"
     reason = figures.reason(own.of.compared("regression"), rule.variant, rule.device)

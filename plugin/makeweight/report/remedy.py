@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from makeweight.budget.metric import METRICS, Metric
-from makeweight.budget.quantity import FRACTION, POINTS, show
+from makeweight.budget.quantity import FRACTION, POINTS, RATIO, show_beside
 from makeweight.decide.verdict import RuleVerdict, distance
 from makeweight.layout import BASELINE
 from makeweight.report.comparison import LATENCY
@@ -116,8 +116,9 @@ def _far(rule: RuleVerdict, metric: Metric) -> str:
     of = rule.limits.limit_dimension(metric)
     if rule.limits.comparison in ("drop", "regression"):
         does = "drops too far" if rule.limits.comparison == "drop" else "grew too much"
-        return f"{name} {does}, by {show(value - limit, of)}"
+        return f"{name} {does}, by {show_beside(value - limit, 0.0, of)}"
     if metric.origin == "evaluate" or not limit:
         of = POINTS if of == FRACTION else of
-        return f"{name} is {show(abs(value - limit), of)} {'over' if rule.limits.upper else 'under'} its limit"
-    return f"{name} is {f'{value / limit:.2f}x'} its limit"
+        side = "over" if rule.limits.upper else "under"
+        return f"{name} is {show_beside(abs(value - limit), 0.0, of)} {side} its limit"
+    return f"{name} is {show_beside(value / limit, 1.0, RATIO)} its limit"

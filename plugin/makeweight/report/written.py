@@ -15,6 +15,7 @@ from makeweight.budget.quantity import (
     SECONDS,
     Dimension,
     show,
+    show_beside,
     show_interval,
 )
 from makeweight.measurement import Measurement
@@ -54,12 +55,17 @@ def title(of: Measurand, device: str | None = None) -> str:
     return f"{metric} on {device}" if device else metric
 
 
-def written(measurement: Measurement) -> str:
-    """A plain figure with its unit."""
+def written(measurement: Measurement, limit: float | None = None) -> str:
+    """A plain figure with its unit.
+
+    Args:
+        limit: what it stands beside and is not to read like, where it is not that.
+    """
     if measurement.value is None:
         return "not measured"
     about = "about " if measurement.status == "estimated" else ""
-    return about + show(measurement.value, dimension(measurement.measurand, measurement.unit))
+    of = dimension(measurement.measurand, measurement.unit)
+    return about + (show(measurement.value, of) if limit is None else show_beside(measurement.value, limit, of))
 
 
 def written_interval(measurement: Measurement) -> str:

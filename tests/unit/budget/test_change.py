@@ -85,7 +85,7 @@ def test_a_rule_that_moves_to_one_device_is_gone_from_the_others() -> None:
 
 def test_limits_that_read_alike_are_told_apart() -> None:
     (found,) = changes(rules(size={"max": "1000001 B"}), rules(size={"max": "1000002 B"}))
-    assert (found.was, found.now) == ("at most 1000001.0", "at most 1000002.0")
+    assert (found.was, found.now) == ("at most 1.000001 MB", "at most 1.000002 MB")
 
 
 def test_a_slice_cannot_close_the_backticks_that_its_rule_stands_in() -> None:

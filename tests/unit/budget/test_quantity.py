@@ -22,6 +22,7 @@ from makeweight.budget.quantity import (
     QuantityError,
     parse,
     show,
+    show_beside,
     show_interval,
     show_limit,
 )
@@ -164,7 +165,21 @@ def test_a_limit_reads_back_to_six_figures(data: st.DataObject, dimension: Dimen
 
 @pytest.mark.parametrize(
     "text",
-    ["400 kB", "1.5 MB", "20 ms", "120 us", "12 mJ", "95 %", "0.5 pt", "5 %", "0.7x", "1,500 /s", "2,500,000 /s"],
+    [
+        "400 kB",
+        "1.5 MB",
+        "1.048576 MB",
+        "20 ms",
+        "120 us",
+        "12 mJ",
+        "95 %",
+        "99.99999 %",
+        "0.5 pt",
+        "5 %",
+        "0.7x",
+        "1,500 /s",
+        "2,500,000 /s",
+    ],
 )
 def test_a_limit_is_shown_as_it_was_written(text: str) -> None:
     unit = text.lstrip("0123456789.,").strip()
@@ -222,3 +237,37 @@ def test_known_figures(value: float, dimension: Dimension, shown: str) -> None:
 )
 def test_the_ends_of_an_interval_of_numbers_have_as_many_decimals(ends: tuple[float, float], shown: str) -> None:
     assert show_interval(*ends, NUMBER) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "dimension", "shown"),
+    [
+        (1_048_577, 2**20, BYTES, "1.048577 MB"),
+        (1_500_001, 1.5e6, COUNT, "1.500001 M"),
+        (999_999, 1e6, BYTES, "0.999999 MB"),
+        (2.0004e-3, 2e-3, SECONDS, "2.0004 ms"),
+        (4e-5, 0.0, POINTS, "0.004 pt"),
+        (0.0504, 0.05, CHANGE, "5.04 %"),
+        (2e-3, 2e-3, SECONDS, "2.00 ms"),
+        (2.5e-3, 2e-3, SECONDS, "2.50 ms"),
+        (math.nan, 2e-3, SECONDS, "not a finite number"),
+    ],
+)
+def test_a_figure_beside_a_limit_reads_like_it_only_where_it_is_that(
+    value: float, limit: float, dimension: Dimension, shown: str
+) -> None:
+    assert show_beside(value, limit, dimension) == shown
+
+
+@given(st.data(), dimensions, st.floats(-1e-3, 1e-3))
+def test_a_figure_over_its_limit_reads_as_over_it(data: st.DataObject, dimension: Dimension, off: float) -> None:
+    limit = data.draw(values(dimension))
+    value = min(limit * (1 + off), dimension.most)
+    if dimension == COUNT:
+        value, limit = float(round(value)), float(round(limit))
+    read, allowed = (
+        parse(text.replace(",", ""), dimension)
+        for text in (show_beside(value, limit, dimension), show_limit(limit, dimension))
+    )
+    if abs(value - limit) > 1e-12 * limit:
+        assert (read > allowed) == (value > limit)

@@ -93,6 +93,11 @@ def test_a_figure_just_over_its_limit_never_reads_like_it() -> None:
     assert told == "size is 400.4 kB, and at most 400 kB is allowed."
     (rule,) = rules(accuracy={"min": "95 %"})
     assert "is 94.98 %, and at least 95 % is required" in judged(rule, of("accuracy", 0.9498, unit="fraction")).sentence
+    (rule,) = rules(size={"max": "1 MiB"})
+    assert judged(rule, of("size", 2**20 + 1)).sentence == "size is 1.048577 MB, and at most 1.048576 MB is allowed."
+    (rule,) = rules(f1={"max_drop": "0 pt"})
+    told = judged(rule, of("f1", 4e-5, unit="fraction", comparison="drop")).sentence
+    assert told == "F1 drops 0.004 pt, and at most 0 pt is allowed."
 
 
 def test_an_exact_figure_is_not_judged_by_its_interval_unless_asked() -> None:
@@ -132,6 +137,8 @@ def test_confidence_is_that_of_the_rule(confidence: str, outcome: str) -> None:
     (rule,) = rules(accuracy={"min": "96.6 %", "confidence": confidence})
     accuracy = of("accuracy", 0.98, unit="fraction", interval=(0.9693, 0.9870), samples=1000)
     assert judged(rule, accuracy).verdict == outcome
+    if outcome == "inconclusive":
+        assert "99.9% confidence is asked for" in judged(rule, accuracy).sentence
 
 
 def test_no_room_at_the_asked_confidence_is_a_fail() -> None:

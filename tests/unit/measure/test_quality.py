@@ -151,6 +151,8 @@ def test_a_regression_of_several_outputs_takes_all_of_them() -> None:
         ([np.inf, 1], [0, 1], "rmse_ratio", "answers hold NaN or infinity"),
         ([np.nan, 1], [0, 1], "r2_drop", "answers hold NaN or infinity"),
         ([1, 1], [1, 2], "mae_ratio", "the baseline's error is zero, so there is no ratio to it"),
+        ([1e200, 1], [0, 1], "rmse", "errors are too large to be squared"),
+        ([0, 1], [1e200, 1], "rmse_ratio", "the baseline has no such figure"),
     ],
 )
 def test_what_regression_cannot_tell_is_unavailable(
@@ -214,6 +216,17 @@ def test_a_custom_metric_of_all_examples_has_no_slices_and_says_so() -> None:
 def test_a_custom_metric_that_is_no_number_is_unavailable() -> None:
     found = by_metric(quality.measure(custom(), "v", scored([np.nan, 1], 2), scored([1, 1], 2)))
     assert {found[name].status for name in ("metric", "metric_drop")} == {"unavailable"}
+
+
+@pytest.mark.parametrize("before", [[np.nan, 1], [np.inf, 1], [np.nan]], ids=["nan", "infinite", "one-number"])
+def test_a_custom_metric_that_is_no_number_for_the_baseline_has_no_drop(before: list[float]) -> None:
+    own = scored([2.0] * len(before), 2)
+    found = by_metric(quality.measure(custom(), "v", own, scored(before, 2)))
+    assert found["metric"].value == 2.0
+    assert (found["metric_drop"].status, found["metric_drop"].reason) == (
+        "unavailable",
+        "the baseline has no such figure",
+    )
 
 
 @pytest.mark.parametrize("task", [CLASSIFICATION, REGRESSION, custom()], ids=lambda task: task.kind)

@@ -74,16 +74,22 @@ def _would(made: Content) -> str:
             "{size: {max: 200 kB}, accuracy: {min: 95 %}}",
             ("nearest: size is 1.25x its limit and accuracy is 9.0 pt under its limit. So compressing it more loses",),
         ),
+        ("{size: {max: 249.9 kB}}", ("`int8` is nearest: size is 1.0004x its limit.", "`half`, size is 2.00x its")),
         (
             "{accuracy: {min: 95 %}}",
             ("`half` is nearest: accuracy is 5.0 pt under its limit. So compress it less or train it longer",),
         ),
     ],
-    ids=["too large", "two limits of one thing", "one of each", "both", "too little quality"],
+    ids=["too large", "two limits of one thing", "one of each", "both", "just over", "too little quality"],
 )
 def test_the_direction_and_how_far(budget: str, told: tuple[str, ...]) -> None:
     would = _would(content(budget))
     assert [part for part in told if part not in would] == []
+
+
+def test_what_is_over_its_limit_by_a_hair_does_not_read_like_it() -> None:
+    shown = markdown.render(content("{size: {max: 250 kB}}", half=1e6, int8=250_040.0))
+    assert "| 250.04 kB |" in next(line for line in shown.splitlines() if line.startswith("| **size**"))
 
 
 def test_what_the_budget_does_not_limit_and_got_worse_is_told_with_the_pass() -> None:

@@ -45,6 +45,12 @@ def test_a_broken_budget_names_the_rule_why_and_what_would_pass():
     assert would.startswith("**What would pass.** `int8` passes every rule (3.8x smaller, 2.4x faster on laptop")
 
 
+def test_a_drop_just_over_its_limit_does_not_read_like_it():
+    made = invented.content((invented.Model("int8", 0.263, 0.0052, broken={"accuracy.max_drop": "x"}),), ship=None)
+    row = next(line for line in markdown.render(made).split("\n") if line.startswith("| **accuracy**"))
+    assert "| **drop 0.52 pt [0.1, 0.9]** | drop at most 0.5 pt | **over** |" in row
+
+
 def test_what_was_not_measured_says_why():
     shown = markdown.render(invented.content())
     assert (
@@ -167,6 +173,7 @@ def test_growth_is_told_against_the_merge_base():
         "| regression at most 5 % | ok |"
     )
     assert "| unchanged since the merge base |" in row(invented.compared(0.0, 0.0, 0.0))
+    assert "| +5.04 % [+3.0, +7.0] since the merge base |" in row(invented.compared(0.0504, 0.03, 0.07))
     made = invented.compared()
     lost = [
         {**entry, "value": None, "interval": None, "status": "unavailable", "reason": "no base artifact"}

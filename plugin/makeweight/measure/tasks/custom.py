@@ -131,6 +131,9 @@ def _figures(
     yield Measurement("metric", variant, "number", value, interval, examples, f"`{task.metric}` on {of}{told}")
     if before is None:
         return
+    if not np.isfinite(before).all():
+        yield unavailable(Measurand("metric", "drop"), variant, "number", "the baseline has no such figure")
+        return
     fall = (1.0 if task.better == "higher" else -1.0) * (before - scores)
     value, interval = float(fall.mean()), mean_difference(fall, CONFIDENCE) if varies else None
     method = f"paired on {of}{told}"

@@ -113,5 +113,7 @@ def _total(target: NDArray[np.float64] | None, weights: Weights) -> NDArray[np.f
 def _reasons(outcomes: Outcomes) -> Reasons:
     if not outcomes.finite.all():
         return dict.fromkeys(("mae", "rmse", "r2"), "answers hold NaN or infinity")
+    if not np.isfinite(outcomes.kept["squared"]).all():
+        return dict.fromkeys(("mae", "rmse", "r2"), "errors are too large to be squared")
     same, many = "every target is the same", f"it is of outputs with a mean each, and there are more than {FEW}"
     return {"mae": "", "rmse": "", "r2": same if "target" in outcomes.kept else many}
