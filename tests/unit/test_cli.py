@@ -191,6 +191,11 @@ def test_where_no_project_is_no_verdict_is_asked_for(
     Path("below").mkdir()
     assert main([verb, "--project", "below"]) == Exit.USAGE
     assert f"There is one in {tmp_path}: run the command there" in capsys.readouterr().err
+    below = Path("my project", "below")
+    below.mkdir(parents=True)
+    (below.parent / "makeweight.yaml").touch()
+    assert main([verb, "--project", str(below)]) == Exit.USAGE
+    assert f"`--project '{tmp_path}/my project'`" in capsys.readouterr().err
 
 
 def test_what_nobody_knows_is_refused_by_the_verb_that_it_was_given_to(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -149,7 +150,8 @@ def absent(path: Path) -> tuple[str, str | None]:
     """What is wrong with a path at which nothing can be read, and what to do; None: that is for the caller to say."""
     pointer = path.with_name(f"{path.name}.dvc")
     if pointer.is_file():
-        return "the file is kept by DVC and is not here yet", f"Run `dvc pull {pointer.name}` in its folder."
+        fetched = f"Run `dvc pull {shlex.quote(pointer.name)}` in its folder."
+        return "the file is kept by DVC and is not here yet", fetched
     if path.is_symlink():
         return "the file is a link to nothing", "Fetch what it leads to: `dvc checkout`, or `git annex get`."
     return "no such file", None

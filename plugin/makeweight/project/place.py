@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from makeweight.layout import CONFIG, Layout
@@ -15,7 +16,7 @@ def none_in(root: Path) -> UsageError:
     above = next((folder for folder in root.resolve().parents if (folder / CONFIG).is_file()), None)
     do = "Run `makeweight init` there, or name the folder with `--project`."
     if above is not None:
-        do = f"There is one in {above}: run the command there, or with `--project {above}`."
+        do = f"There is one in {above}: run the command there, or with `--project {shlex.quote(str(above))}`."
     return UsageError(f"no {CONFIG} in {root.resolve()}", do=do)
 
 

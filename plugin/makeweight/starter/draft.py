@@ -21,6 +21,16 @@ Shape = list[int | str]
 _NOTE = "\t# "
 
 
+_TARGETS: Mapping[str, tuple[str, ...]] = {
+    "classification": (),
+    "multilabel": ("labels",),
+    "regression": ("numbers",),
+    "segmentation": ("height", "width"),
+    "detection": ("boxes", "5"),
+}
+"""The sizes of a target in an .npz file behind the examples, by task; a metric of the user's own takes any."""
+
+
 class Entry(NamedTuple):
     """A variant with its steps, or a metric with its limits, to begin with."""
 
@@ -130,10 +140,11 @@ def write(draft: Draft) -> str:
     return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE, schema=SCHEMA))
 
 
-def arrays(inputs: Mapping[str, Shape], split: str) -> str:
+def arrays(inputs: Mapping[str, Shape], split: str, task: str) -> str:
     """What an .npz file of a split has to hold."""
     shapes = [f"`{name}` [{', '.join(map(str, ('examples', *shape[1:])))}]" for name, shape in inputs.items()]
-    return "arrays " + " and ".join(shapes + ([] if split == "calibration" else ["`target` [examples]"]))
+    target = f"`target` [{', '.join(('examples', *_TARGETS.get(task, ('...',))))}]"
+    return "arrays " + " and ".join(shapes + ([] if split == "calibration" else [target]))
 
 
 def _aligned(text: str) -> str:

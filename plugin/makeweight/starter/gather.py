@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -99,7 +100,7 @@ def _incomplete(missing: Sequence[str], given: Given) -> UsageError:
     return UsageError(
         f"a PyTorch model needs {' and '.join(missing)} as well",
         where=_WHERE,
-        do=f"For example: {_MODULE_CALL.format(weights=given.weights or 'model.pt')}",
+        do=f"For example: {_MODULE_CALL.format(weights=shlex.quote(given.weights or 'model.pt'))}",
     )
 
 
@@ -166,14 +167,15 @@ def _found_model(root: Path, progress: Progress) -> str:
         progress.say(f"found {models[0]}")
         return models[0]
     if models:
+        option = "pt2" if models[0].endswith(".pt2") else "onnx"
         listed = ", ".join(models[:8]) + (", …" if len(models) > 8 else "")
         raise UsageError(
             f"there are {len(models)} models here: {listed}",
             where=str(root.resolve()),
-            do=f"Say which: makeweight init --{PurePosixPath(models[0]).suffix[1:]} {models[0]}",
+            do=f"Say which: makeweight init --{option} {shlex.quote(models[0])}",
         )
     weights = survey.files(root, ".pt", ".pth", ".ckpt", ".safetensors")
-    call = _MODULE_CALL.format(weights=weights[0] if weights else "model.pt")
+    call = _MODULE_CALL.format(weights=shlex.quote(weights[0]) if weights else "model.pt")
     hint = f"; {weights[0]} may be weights, and needs `--build` to say what module they are of" if weights else ""
     raise UsageError(
         f"there is no model to start from{hint}",

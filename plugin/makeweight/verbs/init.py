@@ -121,7 +121,8 @@ def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]
         said.append("warning: the stages call `makeweight`, which is not on the PATH; activate its environment first")
     wanted = (*project.sources, *project.model.files, *project.data.places.values())
     absent = [path for path in dict.fromkeys(wanted) if not is_there(root, path, pipeline)]
-    shapes = {path: f" ({arrays(project.model.inputs, split)})" for split, path in (project.data.npz or {}).items()}
+    kind, npz = project.task.kind, project.data.npz or {}
+    shapes = {path: f" ({arrays(project.model.inputs, split, kind)})" for split, path in npz.items()}
     said += [f"not there yet: {path}{shapes.get(path, '')}" for path in absent]
     if absent:
         them = "it" if len(absent) == 1 else "them"

@@ -98,5 +98,7 @@ def test_what_is_not_there_and_where_it_is_kept(tmp_path: Path) -> None:
         "the file is kept by DVC and is not here yet",
         "Run `dvc pull model.pt.dvc` in its folder.",
     )
+    (tmp_path / "my model.pt.dvc").touch()
+    assert "`dvc pull 'my model.pt.dvc'`" in str(absent(tmp_path / "my model.pt")[1])
     (tmp_path / "linked.pt").symlink_to("cache/gone")
     assert absent(tmp_path / "linked.pt")[0] == "the file is a link to nothing"

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from makeweight.budget.metric import TaskKind
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.starter.draft import Draft, arrays, write
+from makeweight.user.targets import of_batch
 
 MODULE = Draft(
     name="digits",
@@ -97,8 +100,25 @@ def test_files_that_are_only_proposed_are_marked() -> None:
 
 def test_arrays_are_described_as_they_must_be() -> None:
     inputs = {"image": ["N", 1, 8, 8], "scale": ["N"]}
-    assert arrays(inputs, "test") == "arrays `image` [examples, 1, 8, 8] and `scale` [examples] and `target` [examples]"
-    assert "target" not in arrays(inputs, "calibration")
+    told = "arrays `image` [examples, 1, 8, 8] and `scale` [examples] and `target` [examples]"
+    assert arrays(inputs, "test", "classification") == told
+    assert "target" not in arrays(inputs, "calibration", "classification")
+
+
+@pytest.mark.parametrize(
+    ("task", "target"),
+    [
+        ("classification", (2,)),
+        ("multilabel", (2, 4)),
+        ("regression", (2, 3)),
+        ("segmentation", (2, 4, 4)),
+        ("detection", (2, 3, 5)),
+    ],
+)
+def test_targets_are_described_as_the_task_takes_them(task: TaskKind, target: tuple[int, ...]) -> None:
+    described = arrays({"x": ["N", 3]}, "test", task).partition("`target` ")[2]
+    assert len(described.split(",")) == len(target)
+    assert len(of_batch(np.zeros(target), task, np.arange(2))) == 2
 
 
 names = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable() and text.strip())
