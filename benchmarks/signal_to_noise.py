@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from makeweight.artifact.model import Model
@@ -33,7 +34,7 @@ METHODS = {
 }
 
 
-class Attention(nn.Module):
+class Attention(nn.Module):  # type: ignore[misc]
     def __init__(self, layers: int, first: bool) -> None:
         super().__init__()
         layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, "gelu", batch_first=True, norm_first=first)
@@ -83,7 +84,7 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     return found
 
 
-def decibels(made: Model, floating: Model, examples: np.ndarray, folder: Path) -> float:
+def decibels(made: Model, floating: Model, examples: NDArray[np.float32], folder: Path) -> float:
     """Signal to noise of the one output, asked one example at a time."""
     fed = folder / "inputs.npz"
     samples.store(fed, [{"x": example[None]} for example in examples])

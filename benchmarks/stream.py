@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -50,7 +51,7 @@ EPOCHS = 5
 BATCH = 32
 
 
-class Images(torch.utils.data.Dataset):
+class Images(torch.utils.data.Dataset):  # type: ignore[misc]
     """Images made from their number."""
 
     def __init__(self, count: int, side: int = SIDE) -> None:
@@ -59,7 +60,7 @@ class Images(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]:
         pixels = np.frombuffer(np.random.default_rng(index).bytes(3 * self._side**2), np.uint8)
         return pixels.reshape(3, self._side, self._side).astype(np.float32) / np.float32(255), index % CLASSES
 
@@ -120,7 +121,7 @@ def evaluated(root: Path, count: int) -> None:
     session, images = runtime.open(model), Images(count)
     split = data.load(declared, "test")
     size = -(-count // (reading(model, split).total or 1))
-    right: list[np.ndarray] = []
+    right: list[NDArray[np.int64]] = []
 
     def plain(index: int) -> None:
         pairs = [images[number] for number in range(index * size, min((index + 1) * size, count))]
@@ -205,7 +206,7 @@ def plain_epoch(module: nn.Module, given: Any, options: TrainingOptions) -> None
         schedule.step()
 
 
-def arrays(count: int) -> tuple[np.ndarray, np.ndarray]:
+def arrays(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     rng = np.random.default_rng(0)
     return rng.random((count, 1, 16, 16), dtype=np.float32), np.arange(count) % CLASSES
 

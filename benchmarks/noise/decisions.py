@@ -110,6 +110,8 @@ def asked(there: Device, pair: Pair, limit: float, trials: int) -> Cell:
             there, DeviceOptions(seconds=SECONDS), pair, Aim((limit,), memory=False), trial, progress.Silent()
         )
         found = answer(taken, limit, SECONDS)
+        if found.ratio is None:
+            raise SystemExit(f"no time counts that was taken: {found.reason}")
         medians = found.seconds_of
         if before is not None:  # the first is only stored
             verdicts[found.verdict] += 1

@@ -76,7 +76,9 @@ class Trials:
         stand.describe([canary])
         stand.complete()
         epoch = model.let_in(canary)
-        began, refused, faults = time.monotonic(), [], []
+        began = time.monotonic()
+        refused: list[int] = []
+        faults: list[str] = []
         moments = sorted(self.chance.uniform(0, WITHIN) for _ in range(self.chance.randint(1, 4)))
         for moment in moments:
             self.alerted(canary, lambda moment=moment: time.monotonic() - began >= moment)

@@ -39,7 +39,7 @@ INT8 = Quantize().format(Quantize.Options())
 DYNAMIC = Quantize().format(Quantize.Options(method="dynamic"))
 
 
-class Named(torch.nn.Module):
+class Named(torch.nn.Module):  # type: ignore[misc]
     """The network with a name for its input, which the converter takes over into the file."""
 
     def __init__(self, net: Any) -> None:
@@ -59,7 +59,8 @@ def main(weights: str, pictures: str) -> None:
     print(f"{len(labels)} pictures, {CALIBRATING} for calibration")
     with tempfile.TemporaryDirectory(prefix="makeweight-litert-") as folder:
         ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
-        ours.mkdir(), theirs.mkdir()
+        ours.mkdir()
+        theirs.mkdir()
         for name, mine, other in (
             ("float32", converted(module, seen, ours), directly_converted(module, seen, theirs)),
             ("static", lowered(INT8, seen, ours, "static"), directly(theirs, "static", seen)),

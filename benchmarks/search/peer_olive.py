@@ -26,7 +26,7 @@ from torch.utils.data import Dataset
 WARM, TIMED = 20, 200
 
 
-class Examples(Dataset):  # type: ignore[type-arg]
+class Examples(Dataset):  # type: ignore[misc]
     """A split as Olive wants it: inputs by name, and the class."""
 
     def __init__(self, path: str, split: str, name: str) -> None:
@@ -42,14 +42,17 @@ class Examples(Dataset):  # type: ignore[type-arg]
         return {self._name: self._inputs[number]}, int(self._targets[number])
 
 
-@Registry.register_dataset()
 def held_examples(path: str, split: str, name: str) -> Examples:
     return Examples(path, split, name)
 
 
-@Registry.register_post_process()
 def chosen_class(scores: Any) -> Any:
     return scores.argmax(-1)
+
+
+# by their names, by which the configuration calls them
+Registry.register_dataset()(held_examples)
+Registry.register_post_process()(chosen_class)
 
 
 def main() -> None:

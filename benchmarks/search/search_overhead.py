@@ -2,7 +2,7 @@
 measured. Target: under 2 %, where trials train as those do for which one searches. Recipes after training take seconds,
 so of them the seconds count that come to each.
 
-    python benchmarks/search/overhead.py PROJECT [--trials N] [--trained N] [--epochs N]
+    python benchmarks/search/search_overhead.py PROJECT [--trials N] [--trained N] [--epochs N]
 
 PROJECT is a folder with a baseline, such as `make demo` leaves in build/demo; the searches run on copies of it, one
 trial after the other. The second one trains each recipe for that many epochs.

@@ -1,7 +1,7 @@
 """A worker of a Ray cluster that is killed in the middle of a trial: what that costs, and whether any other trial is
 begun again. The cluster is one of this machine's, with two processors; trials sleep, so that the seconds are Ray's own.
 
-    python benchmarks/search/killed.py
+    python benchmarks/search/killed_worker.py
 """
 
 from __future__ import annotations
