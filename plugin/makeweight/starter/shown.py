@@ -38,7 +38,7 @@ def inputs(
         request.write_text(looking.dumps(asked))
         # -P: a file of the user's named like one of Python's own (queue.py) must not take its place
         command = [sys.executable, "-P", "-m", looking.__name__, str(request), str(answer)]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", check=False)
         said: dict[str, Any] = json.loads(answer.read_text()) if done.returncode == 0 else {"refused": _ended(done)}
     if "refused" in said:
         what, where, do = said["refused"]

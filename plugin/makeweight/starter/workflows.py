@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -53,10 +54,6 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
     # projects of one repository must share neither the workflow's name nor that of the check that is required
     name = "makeweight" if folder == "." else f"makeweight ({folder})"
     (repository, ref), branch = _place(where), branch or _default_branch(top)
-    runtimes = dict.fromkeys([project.model.runtime, *(each.runtime for each in project.variants.values())])
-    of_runtimes = [registry.extra_of("runtime", runtime) for runtime in runtimes]
-    # that of PyTorch brings ONNX Runtime's
-    extras = ["torch", *(each for each in of_runtimes if each != "onnx")] if project.model.build else of_runtimes
     said = {
         "name": name,
         "title": f"{name} comment",
@@ -65,10 +62,10 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
         "action": "@".join((repository, ref)),
         "setup": f"{repository}/setup@{ref}",
         "project": folder,
-        "extras": ",".join(filter(None, ("dvc", *extras))),
+        "extras": ",".join(_extras(project)),
         "requirements": Path(folder, lock).as_posix() if lock and lock.startswith("requirements") else "",
     }
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+    stem = _stem(name)
     return Workflows(
         {
             FOLDER / f"{stem}.yml": _filled("workflow.yml", said),
@@ -77,6 +74,26 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
         f"to make it count: Settings, Rules, Rulesets, a ruleset for `{branch}` with `Require status checks to pass` "
         f"and `{name}` among them. A check that is not required blocks nothing.",
     )
+
+
+def _extras(project: Project) -> list[str]:
+    """Those that the stages need."""
+    runtimes = (project.model.runtime, *(variant.runtime for variant in project.variants.values()))
+    wanted = [
+        "torch" if project.model.of_module else None,
+        *(registry.extra_of("runtime", runtime) for runtime in runtimes),
+        "detection" if project.task.kind == "detection" else None,
+        *(registry.extra_of("device", entry.kind) for entry in project.devices.values()),
+    ]
+    # that of PyTorch brings ONNX Runtime's
+    spared = "onnx" if project.model.of_module else None
+    return ["dvc", *(extra for extra in dict.fromkeys(wanted) if extra is not None and extra != spared)]
+
+
+def _stem(name: str) -> str:
+    """The name as one of a file: of letters that it cannot have, a digest tells apart what would be called alike."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+    return stem if name.isascii() else f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:7]}"
 
 
 def write(top: Path, wanted: Workflows) -> list[str]:
@@ -160,6 +177,7 @@ def _git(top: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_PATIENCE,
             check=False,
         )

@@ -121,7 +121,16 @@ def test_what_is_written_is_safe(written, tmp_path: Path) -> None:
 
 def test_what_is_installed_fits_the_model(written) -> None:
     torch = CONFIG.replace("{onnx: model.onnx}", "{build: 'a:b', weights: w.pt, inputs: {x: [N, 3]}}")
-    for config, extras in ((CONFIG, "dvc,onnx"), (torch, "dvc,torch")):
+    program = CONFIG.replace("{onnx: model.onnx}", "{pt2: net.pt2, inputs: {x: [N, 3]}}")
+    boxes = torch + "task: detection\n"
+    phone = CONFIG + "devices: {phone: {kind: adb, benchmark: {onnxruntime: perf}}}\n"
+    for config, extras in (
+        (CONFIG, "dvc,onnx"),
+        (torch, "dvc,torch"),
+        (program, "dvc,torch"),
+        (boxes, "dvc,torch,detection"),
+        (phone, "dvc,onnx,adb"),
+    ):
         whole = yaml.load(next(iter(written("o/r", config=config).values())), yaml.CSafeLoader)
         assert whole["jobs"]["makeweight"]["steps"][-1]["with"]["extras"] == extras
 
@@ -132,6 +141,12 @@ def test_projects_of_one_repository_share_nothing(written) -> None:
     assert not {yaml.load(text, yaml.CSafeLoader)["name"] for text in one.values()} & {
         yaml.load(text, yaml.CSafeLoader)["name"] for text in other.values()
     }
+
+
+def test_projects_whose_folders_have_no_ascii_share_nothing_either(written) -> None:
+    names = [path.name for folder in (".", "数字", "図", "größe") for path in written("o/r", folder)]
+    assert len(set(names)) == len(names) == 8
+    assert all(name.isascii() for name in names)
 
 
 def test_no_place_is_asked_for(written) -> None:
