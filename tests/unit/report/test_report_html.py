@@ -219,6 +219,17 @@ def test_a_task_without_classes_shows_none():
     assert "down is better" in text
 
 
+def test_errors_that_are_all_zero_are_drawn():
+    made = invented.regression()
+    figures = [
+        {**each, "value": 0.0, "interval": (0.0, 0.0)} if each["metric"] == "rmse" else each
+        for each in made.verdict.measurements
+        if (each["metric"], each["comparison"]) != ("rmse", "ratio")
+    ]
+    shown = html.render(replace(made, verdict=replace(made.verdict, measurements=figures)))
+    assert "<figcaption>Root mean square error against size</figcaption>\n<svg" in shown
+
+
 def test_a_device_that_was_not_reached_says_why():
     made = invented.content((invented.Model("int8", 0.3, 0.0, {"laptop": 0.4}),), ship="int8")
     machine = replace(made.machines[1], reason="connection timed out")

@@ -99,6 +99,11 @@ def test_an_axis_ends_at_what_no_value_can_exceed(values: list[float], least: fl
     assert max(scale.around([99.9], 0, 100, least=1, most=100.0).ticks()) == 100.0
 
 
+@pytest.mark.parametrize("value", [0.0, 1e-300, 1e12, -3.0])
+def test_an_axis_of_one_value_has_it_in_the_middle(value: float):
+    assert scale.around([value, value], 0, 100, least=0.0)(value) == pytest.approx(50, abs=0.1)
+
+
 def test_an_interval_that_reaches_beyond_ends_with_the_axis():
     axis = scale.around([98.0, 101.5], 0, 100, least=1, most=100.0)
     assert (axis.high, axis(101.5)) == (100.0, 100.0)

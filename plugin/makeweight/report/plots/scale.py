@@ -64,6 +64,7 @@ def around(
     """
     usable = [min(value, most) for value in _usable(values)]
     low, high = min(usable), max(usable)
+    least = max(least, 1e-9 * abs(high), 1e-12)  # an axis of no length has no places
     missing = max(0.0, least - (high - low)) / 2
     high = min(high + missing, most)
     low = min(low - missing, high - least)

@@ -84,7 +84,7 @@ def _tradeoff(
     ]
     dearest, poorest = _room(content, figures, cost, device)
     room = tradeoff.Room(dearest and dearest / size, poorest and poorest * factor)
-    spread = max((abs(point.quality) for point in scaled), default=1.0)
+    spread = max((abs(point.quality) for point in scaled), default=0.0) or 1.0  # all of them may be 0
     return tradeoff.draw(
         scaled,
         tradeoff.Axis(f"{title(cost, device)}, {unit}", tick),
