@@ -16,9 +16,11 @@ from typing import Any
 
 import yaml
 
+from makeweight_base import yamlversions
 from makeweight_base.errors import ConfigError, Problem, UsageError
 from makeweight_base.yamlfile import Path, composed, composed_for_data, parse
 
+_STR = "tag:yaml.org,2002:str"
 _COMMENT = re.compile(r"( *)#.*(?:\n|$)")
 _NOTE = re.compile(r"[ \t]+#[^\r\n]*")
 
@@ -80,12 +82,29 @@ def dump(value: Any) -> str:
     return written.removesuffix("...\n")
 
 
+def flow(value: Any) -> str:
+    """A value on one line, quoted where it must be."""
+    written: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20
+    )
+    return written.removesuffix("\n").removesuffix("\n...")
+
+
 class _Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """In quotes where DVC would read a number (`08`, `1e3`), besides where PyYAML itself would not read the text."""
+    other = yamlversions.objection(_STR, text, plain=True, implicit=_STR) is not None
+    return dumper.represent_scalar(_STR, text, style="'" if other else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _data_put(data: Any, path: Path, value: Any) -> Any:

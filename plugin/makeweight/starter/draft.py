@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-import yaml
-
 from makeweight import registry
 from makeweight.compress import losses
 from makeweight.config.settings import RUNTIME
 from makeweight.layout import SCHEMA
+from makeweight.pipeline import yamledit
 
 Shape = list[int | str]
 
@@ -135,7 +134,7 @@ def write(draft: Draft) -> str:
     environment = Environment(  # noqa: S701 - YAML, not HTML; the filters below quote what needs it
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters["scalar"] = environment.filters["flow"] = _flow
+    environment.filters["scalar"] = environment.filters["flow"] = yamledit.flow
     template = (Path(__file__).parent / "makeweight.yaml.j2").read_text(encoding="utf-8")
     return _aligned(environment.from_string(template).render(draft=draft, arrays=arrays, note=_NOTE, schema=SCHEMA))
 
@@ -158,9 +157,3 @@ def _aligned(text: str) -> str:
         width = max(len(code) for code, _ in noted)
         lines += [f"{code:<{width}}   # {comment}" for code, comment in noted]
     return "\n".join(lines)
-
-
-def _flow(value: Any) -> str:
-    """A value on one line, quoted where it must be."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20)
-    return text.removesuffix("\n").removesuffix("\n...")

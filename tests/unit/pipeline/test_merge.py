@@ -15,6 +15,7 @@ from makeweight.pipeline.merge import merge
 from makeweight.pipeline.stages import stages
 from makeweight.project import reading
 from makeweight_base.errors import ConfigError
+from makeweight_base.yamlfile import parse
 from unit.pipeline.conftest import PLOTS, THE_PIPELINE, THEIRS, merged, module
 
 pytestmark = pytest.mark.long
@@ -150,11 +151,12 @@ def test_a_file_that_only_some_dvc_read_is_refused_with_its_line() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.sampled_from(["a", "b/", "c/d.py", "./e", "requirements.lock", "ünï.py", "with space"]), max_size=5))
+@given(st.lists(st.sampled_from(["a", "b/", "c/d.py", "./e", "requirements.lock", "ünï.py", "with space", "08/"]), max_size=5))
 def test_merge_brings_any_pipeline_in_step(sources: list[str]) -> None:
     project = module(*sources)
     text, _ = merged(THE_PIPELINE, project)
     assert in_step(text, project) == []
+    assert parse(text, "dvc.yaml").ambiguous == (), "DVC reads it as it is read here"
     assert text == merged(None, project)[0]
 
 

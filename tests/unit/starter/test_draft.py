@@ -42,6 +42,11 @@ def test_a_module_gets_every_technique() -> None:
     assert (project.ship, project.prefer, list(project.devices)) == ("best", "latency", ["local"])
 
 
+@pytest.mark.parametrize("name", ["08", "1e3", "4712e39", "0o17", "2024", "yes"])
+def test_a_folder_whose_name_looks_like_a_number_is_its_name(name: str) -> None:
+    assert loaded(replace(FILE, name=name)).name == name
+
+
 def test_a_file_gets_what_needs_no_module() -> None:
     assert list(loaded(FILE).variants) == ["fp16", "int8", "int8-dynamic"]
     assert list(loaded(replace(FILE, npz={}, load="a:b")).variants) == ["fp16", "int8", "int8-dynamic"]
