@@ -150,8 +150,11 @@ def test_a_file_that_only_some_dvc_read_is_refused_with_its_line() -> None:
     assert merged(theirs.replace("remote://store/x", "'remote://store/x'"), module())[1]
 
 
+SOURCES = ["a", "b/", "c/d.py", "./e", "requirements.lock", "ünï.py", "with space", "08/"]
+
+
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.sampled_from(["a", "b/", "c/d.py", "./e", "requirements.lock", "ünï.py", "with space", "08/"]), max_size=5))
+@given(st.lists(st.sampled_from(SOURCES), max_size=5))
 def test_merge_brings_any_pipeline_in_step(sources: list[str]) -> None:
     project = module(*sources)
     text, _ = merged(THE_PIPELINE, project)
