@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -90,6 +91,9 @@ def share(text: str) -> float:
 
 def run(program: str, verb: Verb, options: argparse.Namespace) -> int:
     """Run one verb; every failure becomes a sentence on standard error and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a letter that a terminal does not have must not end a command that has its answer
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = int(verb(options))
         with contextlib.suppress(BrokenPipeError):

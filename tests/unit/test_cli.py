@@ -1,11 +1,13 @@
 """The command line: every verb explains itself, every failure is a sentence and an exit code, never a traceback."""
 
 import importlib
+import io
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,6 +181,16 @@ def test_the_gate_ends_with_the_verdict(outcome: str, code: int, capsys: pytest.
     assert "digits" in capsys.readouterr().out
     assert main(["gate", "--json"]) == code
     assert json.loads(capsys.readouterr().out)["verdict"] == outcome
+
+
+def test_json_is_whole_where_the_output_has_few_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("reports").mkdir()
+    odd = "ziffern \u6570"
+    Path("reports/verdict.json").write_text(dumps(replace(verdict("pass"), sentence=odd)), encoding="utf-8")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert main(["gate", "--json"]) == Exit.PASS
+    assert json.loads(written.getvalue())["sentence"] == odd
 
 
 @pytest.mark.parametrize("verb", ["gate", "history", "ship"])

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> Exit:
         outcomes = replay(rules, recorded, programs, Path(folder), lambda text: print(text, file=sys.stderr))
     alike = clustering(recorded)
     if options.json:
-        print(json.dumps(summary.data(outcomes, recorded, alike), ensure_ascii=False))
+        print(json.dumps(summary.data(outcomes, recorded, alike)))
     else:
         print(summary.table(outcomes, recorded, alike))
     return Exit.FAIL if summary.fired(outcomes, "rollback") else Exit.PASS

@@ -61,7 +61,7 @@ def _asked(options: argparse.Namespace) -> asking.Asked:
 def _status(options: argparse.Namespace) -> Exit:
     told = asking.status(_asked(options))
     if options.json:
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        print(json.dumps(told, indent=2))
         return Exit.PASS
     health = told["health"]
     known = health["trouble"] or (f"nothing is known: {health['blind']}" if health["blind"] else "looks well")

@@ -40,7 +40,7 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
     if junit is not None:
         atomic.write_text(junit, forms.render(content.verdict))
     if as_json:
-        print(json.dumps(asdict(content.verdict), ensure_ascii=False))
+        print(json.dumps(asdict(content.verdict)))
     else:
         terminal.print_to(content, sys.stdout)
     return verdict.EXIT_CODES[content.verdict.verdict]

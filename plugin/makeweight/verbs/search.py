@@ -151,7 +151,7 @@ def run(
         )
         report = write(found, Journal(folder), home / "trainings")
     if as_json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(json.dumps(report))
     else:
         print_to(report, sys.stdout)
     return EXIT_CODES[report["verdict"]]

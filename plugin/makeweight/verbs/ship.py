@@ -108,6 +108,6 @@ def _traffic(root: Path) -> float:
 def _tell(held: Shipped, as_json: bool, more: dict[str, object], how: str = "") -> None:
     told: dict[str, object] = {"variant": held.manifest.variant, "sha256": held.sha256, **more}
     if as_json:
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(told))
     else:
         print(f"{held.manifest.variant} ({held.sha256[:12]}): {len(held.files)} files in {more['to']}{how}")

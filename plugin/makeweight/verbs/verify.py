@@ -35,7 +35,7 @@ def run(path: Path, *, key: Path | None, root: Path | None, as_json: bool) -> Ex
     """
     found = check(path, key, root)
     if as_json:
-        print(json.dumps(_plain(found), ensure_ascii=False))
+        print(json.dumps(_plain(found)))
     else:
         _print(found)
     return _TOLD[found.result][0]

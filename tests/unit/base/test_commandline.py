@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -31,6 +32,18 @@ def ends(*, with_: BaseException) -> int:
 def test_a_verb_that_has_its_answer_ends_with_it(code: Exit, capsys: pytest.CaptureFixture[str]) -> None:
     assert commandline.run("weigh", lambda _: code, OPTIONS) == int(code)
     assert capsys.readouterr() == ("", "")
+
+
+def test_letters_that_the_output_does_not_have_end_no_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+
+    def verb(_: argparse.Namespace) -> Exit:
+        sys.stdout.write("gr\xf6n, a file \udcff\n")
+        return Exit.PASS
+
+    assert commandline.run("weigh", verb, OPTIONS) == 0
+    assert written.getvalue() == b"gr?n, a file ?\n"
 
 
 @pytest.mark.parametrize(
