@@ -116,7 +116,7 @@ def _home(root: Path, top: str) -> Path | None:
 
 def _check_name(file: Path, name: str, root: Path, option: str) -> None:
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise UsageError(
             f"cannot be read: {error}", where=f"{file.relative_to(root)}:{getattr(error, 'lineno', None) or 1}"

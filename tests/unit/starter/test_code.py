@@ -81,3 +81,8 @@ def test_what_it_imports_belongs_to_it_at_any_depth(tmp_path: Path) -> None:
     found = code.sources_of(tmp_path, "train.data:load", "--data")
     assert found[0] == "train/"
     assert set(found) == {"train/", "helper/", "config.py", "odd.py", "above/", "last.py"}
+
+
+def test_a_source_is_read_in_the_encoding_that_it_declares(root: Path) -> None:
+    (root / "french.py").write_bytes(b"# -*- coding: latin-1 -*-\nETE = '\xe9t\xe9'\n\ndef build():\n    pass\n")
+    assert code.sources_of(root, "french:build", "--build") == ["french.py"]
