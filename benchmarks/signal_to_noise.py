@@ -88,8 +88,8 @@ def decibels(made: Model, floating: Model, examples: NDArray[np.float32], folder
     """Signal to noise of the one output, asked one example at a time."""
     fed = folder / "inputs.npz"
     samples.store(fed, [{"x": example[None]} for example in examples])
-    asked = [Asked("onnxruntime", str(model.folder / model.files[0].name), 1) for model in (made, floating)]
-    (value,) = answers.ask(AnswersJob(*asked, str(fed), None, None)).facts["decibels"]
+    own, reference = (Asked("onnxruntime", str(each.folder / each.files[0].name), 1) for each in (made, floating))
+    (value,) = answers.ask(AnswersJob(own, reference, str(fed), None, None)).facts["decibels"]
     return float(value)
 
 

@@ -173,7 +173,7 @@ def answers(model: Path, pixels: Pixels) -> NDArray[np.int64]:
 
 def compared(one: Path, other: Path) -> Result:
     """The time of `other` over that of `one`."""
-    command = [sys.executable, "-m", "makeweight", "compare", one, other, "--seconds", str(SECONDS), "--json"]
+    command = [sys.executable, "-m", "makeweight", "compare", str(one), str(other), "--seconds", str(SECONDS), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout:
         raise SystemExit(done.stderr)

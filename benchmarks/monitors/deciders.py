@@ -117,8 +117,8 @@ def threshold_rule(limit: float) -> Decider:
 
     def decide(harm: Counts, help_: Counts) -> NDArray[np.bool_]:
         over = (recent(harm, FIVE_MINUTES) - recent(help_, FIVE_MINUTES)) / (PAIRS * FIVE_MINUTES) > limit
-        row = np.cumsum(over, axis=1)
-        return recent(row, 5) == 5
+        row = np.cumsum(over, axis=1, dtype=np.int64)
+        return np.asarray(recent(row, 5) == 5)
 
     return decide
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -135,7 +135,7 @@ def share(count: int, of: int) -> str:
     return f"{count / of:.2%} [{low:.2%}, {high:.2%}]"
 
 
-def false_rollbacks(families: dict[str, tuple[Scenario, ...]]) -> Iterator[str]:
+def false_rollbacks(families: Mapping[str, tuple[Scenario, ...]]) -> Iterator[str]:
     seed = 0
     for family, scenarios in families.items():
         yield f"\n| {family} | over 20, 5 % allowed | over 5,000, 0.02 % allowed | off at the end |"
@@ -159,7 +159,7 @@ def bad(drop: float, healthy: int) -> dict[str, Draw]:
     minutes = healthy + MINUTES
     late = np.arange(minutes) >= healthy
     harm, help_ = np.where(late, HELP + drop, 0.005), np.where(late, HELP, 0.005)
-    beside = {name: arms(rate, drop * late, share, minutes) for name, (rate, share) in IN_ARMS.items()}
+    beside = {name: arms(rate, np.where(late, drop, 0.0), share, minutes) for name, (rate, share) in IN_ARMS.items()}
     return {IN_PAIRS: pairs(harm, help_, minutes), **beside}
 
 

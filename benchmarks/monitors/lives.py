@@ -44,6 +44,7 @@ class Seen(Protocol):
 
 
 Draw = Callable[[Random, int], Seen]
+DrawArms = Callable[[Random, int], "Arms"]
 
 
 def evidence(seen: Seen, now: Counts, lost: Collection[int] = ()) -> NDArray[np.float64]:
@@ -181,10 +182,9 @@ def pairs(
         cells = (worse, better, wrong, many - worse - better - wrong)
         odds = (labels * apart * canary_wrong, labels * apart, labels * canary_wrong, labels)
         known = [random.binomial(each * cell, chance) for cell, chance in zip(cells, odds, strict=True)]
-        counts = (known[0], known[1], sum(known), known[0] + known[1])
-        return Pairs(
-            *(total(np.asarray(one), late) for one in counts), total(each * many), total(each * (worse + better))
-        )
+        seen = (known[0], known[1], np.sum(known, axis=0), known[0] + known[1])
+        harmed, helped, labelled, differing = (total(one, late) for one in seen)
+        return Pairs(harmed, helped, labelled, differing, total(each * many), total(each * (worse + better)))
 
     return draw
 
@@ -204,7 +204,7 @@ def arms(
     run: int = 1,
     unit: bool = False,
     apart: bool = False,
-) -> Draw:
+) -> DrawArms:
     """Two arms, each with requests of its own, at rates by minute or for all.
 
     Args:

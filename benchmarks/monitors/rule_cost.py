@@ -122,8 +122,8 @@ def steps(count: int, recorded: set[str]) -> Iterator[tuple[str, Labels, float]]
             if names.step(name) in recorded:
                 alike = {key: value for key, value in labels.items() if key not in ("boot", "job", "instance")}
                 each[names.step(name), tuple(sorted(alike.items()))] += grown * STEP / EVERY
-    for (name, alike), grown in each.items():
-        yield name, dict(alike), grown
+    for (name, told), grown in each.items():
+        yield name, dict(told), grown
 
 
 @dataclass

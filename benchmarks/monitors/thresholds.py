@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from evidence import LINE, crossed, first, share, told, write
-from lives import DROP, REQUESTS, Arms, Draw, Rates, arms
+from lives import DROP, REQUESTS, Arms, DrawArms, Rates, arms
 from numpy.typing import NDArray
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "monitors" / "thresholds.md"
@@ -77,7 +77,7 @@ THRESHOLDS: dict[str, Decider] = {
 RULES = "the rules, 1 point"
 
 
-def canaries(minutes: int, rise: float = 0.0, rates: Rates = STABLE) -> dict[str, Draw]:
+def canaries(minutes: int, rise: float = 0.0, rates: Rates = STABLE) -> dict[str, DrawArms]:
     """By the share of the traffic that the canary has."""
     return {f"{part:.0%}": arms(rates, rise, part, minutes) for part in (0.05, 0.5)}
 

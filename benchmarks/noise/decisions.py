@@ -193,7 +193,7 @@ def joined(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]
 def kept(cell: Cell, trials: int) -> bool:
     """Whether what is promised of that question holds."""
     (least, most), over = promised(cell), cell["verdicts"].get("over", 0) / trials
-    return least <= over <= most and cell["seconds"][1] <= SECONDS * 1.05
+    return bool(least <= over <= most and cell["seconds"][1] <= SECONDS * 1.05)
 
 
 def promised(cell: Cell) -> tuple[float, float]:

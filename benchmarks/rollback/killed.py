@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import functools
 import json
 import os
 import random
@@ -81,7 +82,7 @@ class Trials:
         faults: list[str] = []
         moments = sorted(self.chance.uniform(0, WITHIN) for _ in range(self.chance.randint(1, 4)))
         for moment in moments:
-            self.alerted(canary, lambda moment=moment: time.monotonic() - began >= moment)
+            self.alerted(canary, functools.partial(passed, began + moment))
             faults.append(self.chance.choice((*PARTS, DISK)))
             if faults[-1] == DISK:
                 refused += self.full_disk(canary)
@@ -117,6 +118,10 @@ class Trials:
             time.sleep(self.chance.uniform(0, 3))
         finally:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
+
+
+def passed(moment: float) -> bool:
+    return time.monotonic() >= moment
 
 
 def run(trials: Trials, numbers: Iterator[int], outcomes: list[Outcome], taking: threading.Lock) -> None:

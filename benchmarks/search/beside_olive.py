@@ -64,7 +64,9 @@ def main() -> None:
         parser.error(f"`{name}` does not run on ONNX Runtime, as Olive's do")
     theirs = of_olive(project, baseline, folder, told["tried"])
     tested = drawn(data.load(project.declared, "test"), "test")
-    rows = [("", "kB", "times as small", "accuracy", "beside its control", "latency ratio", "recipe")]
+    rows: list[tuple[str, ...]] = [
+        ("", "kB", "times as small", "accuracy", "beside its control", "latency ratio", "recipe")
+    ]
     own = row(f"makeweight, `{name}`", ours, control if control.exists() else baseline, baseline, tested)
     rows.append((*own, told_words({"steps": steps, "runtime": runtime})))
     for number, each in enumerate(theirs["found"]):

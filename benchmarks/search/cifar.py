@@ -26,7 +26,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "compression"))
 
-from peers import BASELINE_EPOCHS, judged
+from peers import judged
+from techniques import EPOCHS as BASELINE_EPOCHS
 from techniques import makeweight, project
 
 from makeweight.compress.checkpoints import Checkpoints, places

@@ -19,7 +19,7 @@ def running(processors: int) -> Iterator[str]:
     """The address of a cluster with so many processors. It ends with the block."""
     ray = Path(sys.executable).parent / "ray"
     with tempfile.TemporaryDirectory(prefix="mw-ray-") as folder:
-        start = [ray, "start", "--head", "--block", f"--num-cpus={processors}", "--port=0", f"--temp-dir={folder}"]
+        start = [str(ray), "start", "--head", "--block", f"--num-cpus={processors}", "--port=0", f"--temp-dir={folder}"]
         process = subprocess.Popen(
             [*start, "--disable-usage-stats", "--include-dashboard=false"], stdout=subprocess.DEVNULL
         )

@@ -159,7 +159,7 @@ def show_beside(value: float, limit: float, dimension: Dimension) -> str:
 
 def parts(value: float, dimension: Dimension) -> tuple[str, str]:
     """The number and the unit that `show` joins; a unit may be empty."""
-    return _write(value, dimension, _significant)
+    return _write(value, dimension, _to(4) if dimension == NUMBER else _significant)
 
 
 def show_interval(low: float, high: float, dimension: Dimension) -> str:
@@ -239,7 +239,7 @@ def _write(value: float, dimension: Dimension, form: Callable[[float, int | None
     if dimension == PER_SECOND:
         return form(value, 0 if abs(value) >= 100 else None), "/s"
     if dimension == NUMBER:
-        return _plain(value, 4), ""
+        return form(value, None), ""
     for unit in dimension.shown:
         size = dimension.units[unit]
         # 999.6 kB reads better as 1.00 MB: the unit is chosen on what will be printed

@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--build", metavar="MODULE:CALLABLE", help="returns the torch.nn.Module")
     source.add_argument("--weights", metavar="FILE", help="its weights: a state dict or a checkpoint")
     file = parser.add_argument_group("or a model file")
-    file.add_argument(
-        "--onnx", metavar="FILE", help="an ONNX model, or a .tflite or .pte; its inputs are read from it"
-    )
+    file.add_argument("--onnx", metavar="FILE", help="an ONNX model, or a .tflite or .pte; its inputs are read from it")
     file.add_argument("--pt2", metavar="FILE", help="a torch.export program; its inputs are read from it")
     examples = parser.add_argument_group("its examples")
     examples.add_argument("--data", metavar="MODULE:CALLABLE", help="called with a split, returns its examples")

@@ -112,9 +112,7 @@ def write_pipeline(path: Path, old: str | None, new: str) -> None:
 
 def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run this environment's DVC in a folder."""
-    return subprocess.run(
-        [*DVC, *arguments], cwd=folder, capture_output=True, text=True, errors="replace", check=False
-    )
+    return subprocess.run([*DVC, *arguments], cwd=folder, capture_output=True, text=True, errors="replace", check=False)
 
 
 def _told(done: subprocess.CompletedProcess[str]) -> str:
