@@ -120,8 +120,9 @@ def nearest(folder: Path, told: dict[str, Any]) -> list[str]:
         declared["variants"][NEAREST] = settings
         (folder / CONFIG).write_text(yaml.safe_dump(declared, sort_keys=False))
         shutil.rmtree(folder / "artifacts" / NEAREST, ignore_errors=True)
-        own = Checkpoints(Layout(folder).trainings(NEAREST))
-        own.take_over(folder / ".makeweight/search/trainings", places(reading.load(folder).variants[NEAREST]))
+        own, recipe = Checkpoints(Layout(folder).trainings(NEAREST)), reading.load(folder).variants[NEAREST]
+        for trained in folder.glob(".makeweight/search/trainings/*"):
+            own.take_over(trained, places(recipe))
     return [NEAREST]
 
 

@@ -86,6 +86,11 @@ class EnvironmentFailed(MakeweightError):
     exit_code = Exit.ENVIRONMENT
 
 
+class ProcessLost(EnvironmentFailed):
+    """A process of ours came to its end without an answer: killed, as systems do that run out of memory, or by an error
+    that nobody foresaw. That may be for what it was at, or for what else the machine was at."""
+
+
 class OutOfMemory(EnvironmentFailed, MemoryError):
     """There is not the memory for what was asked; says what to lower."""
 

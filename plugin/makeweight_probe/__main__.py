@@ -32,7 +32,7 @@ from makeweight_probe.job import (
 )
 from makeweight_probe.leaving import leave
 from makeweight_probe.sessions import NoProvider, NoSession
-from makeweight_probe.setting import held
+from makeweight_probe.setting import NoSetting, held
 
 REFUSED = 3
 """The exit code when the job cannot be carried out here; the reason is the last line of the standard error."""
@@ -40,8 +40,10 @@ NO_RUNTIME = 4
 """The same where that is because a runtime is not installed."""
 NO_PROVIDER = 5
 """The same where what a model is to be computed by, such as a GPU, is not there."""
+NO_SETTING = 6
+"""The same where something is to be changed on the machine meanwhile and cannot be."""
 
-_CODES: dict[type[ProbeFailed], int] = {NoSession: NO_RUNTIME, NoProvider: NO_PROVIDER}
+_CODES: dict[type[ProbeFailed], int] = {NoSession: NO_RUNTIME, NoProvider: NO_PROVIDER, NoSetting: NO_SETTING}
 
 _ASKED = {FactsJob: "facts:ask", LackingJob: "lacking:ask", AnswersJob: "answers:ask"}
 """What carries out jobs that others may run beside: module and function, by kind."""

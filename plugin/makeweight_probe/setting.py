@@ -15,13 +15,17 @@ from makeweight_probe.job import Setting
 _CPUS = Path("/sys/devices/system/cpu")
 
 
+class NoSetting(ProbeFailed):
+    """What is asked for cannot be set on this machine, whatever is measured."""
+
+
 @contextlib.contextmanager
 def held(setting: Setting, root: Path = _CPUS) -> Iterator[None]:
     """As long as this lasts. The governors of before come back at the end, also of a process that is asked to end; one
     that is killed at once (SIGKILL, a cut supply) leaves the new ones.
 
     Raises:
-        ProbeFailed: it cannot be had here; nothing is changed then.
+        NoSetting: it cannot be had here; nothing is changed then.
     """
     with contextlib.ExitStack() as stack:
         if setting.cpus is not None:
@@ -34,16 +38,16 @@ def held(setting: Setting, root: Path = _CPUS) -> Iterator[None]:
 
 def _pinned(cpus: tuple[int, ...]) -> Callable[[], object]:
     if not hasattr(os, "sched_setaffinity"):
-        raise ProbeFailed(f"`cpus`: {sys.platform} lets nobody choose the processors of a process")
+        raise NoSetting(f"`cpus`: {sys.platform} lets nobody choose the processors of a process")
     before = os.sched_getaffinity(0)
     named = ", ".join(map(str, cpus))
     try:
         os.sched_setaffinity(0, cpus)
     except (OSError, OverflowError, ValueError) as error:
-        raise ProbeFailed(f"`cpus`: {named} cannot be had here, there are {_listed(before)}: {error}") from error
+        raise NoSetting(f"`cpus`: {named} cannot be had here, there are {_listed(before)}: {error}") from error
     if os.sched_getaffinity(0) != set(cpus):
         os.sched_setaffinity(0, before)
-        raise ProbeFailed(f"`cpus`: of {named} not all can be had here, there are {_listed(before)}")
+        raise NoSetting(f"`cpus`: of {named} not all can be had here, there are {_listed(before)}")
     return lambda: os.sched_setaffinity(0, before)
 
 
@@ -56,10 +60,10 @@ def _governed(governor: str, cpus: tuple[int, ...] | None, root: Path) -> Callab
     files = [cpu / "cpufreq/scaling_governor" for cpu in wanted]
     before = {path: value for path in files if (value := sysfs.value(path)) is not None}
     if not before:
-        raise ProbeFailed("`governor` cannot be set: this machine shows no cpufreq, as most virtual machines do")
+        raise NoSetting("`governor` cannot be set: this machine shows no cpufreq, as most virtual machines do")
     offered = sysfs.value(next(iter(before)).with_name("scaling_available_governors"))
     if offered is not None and governor not in offered.split():
-        raise ProbeFailed(f"`governor`: there is no {governor} here, but {', '.join(offered.split())}")
+        raise NoSetting(f"`governor`: there is no {governor} here, but {', '.join(offered.split())}")
 
     def restore() -> None:
         for path, value in before.items():
@@ -71,7 +75,7 @@ def _governed(governor: str, cpus: tuple[int, ...] | None, root: Path) -> Callab
             path.write_text(governor)
     except OSError as error:
         restore()
-        raise ProbeFailed(f"`governor` cannot be set, mostly only root may: {error}") from error
+        raise NoSetting(f"`governor` cannot be set, mostly only root may: {error}") from error
     return restore
 
 

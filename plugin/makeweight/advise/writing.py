@@ -15,7 +15,6 @@ from makeweight.pipeline import yamledit
 from makeweight.project import reading
 from makeweight_base import atomic
 from makeweight_base.errors import ConfigError, UsageError
-from makeweight_base.yamlfile import parse
 
 
 def reader(text: str, root: Path, *, of_module: bool = False) -> Read:
@@ -24,8 +23,9 @@ def reader(text: str, root: Path, *, of_module: bool = False) -> Read:
     Args:
         of_module: as if it declared a module in place of the file that its model is.
     """
-    project = reading.understand(text, CONFIG, root, beginning=True)
-    document, declared = parse(text, CONFIG), project.variants
+    document = reading.parsed(text, CONFIG)
+    project = reading.understood(document, root, beginning=True)
+    declared = project.variants
     if of_module:
         module = {"build": "module:build", "weights": "weights.pt", "runtime": project.model.runtime}
         document = replace(document, data={**document.data, "model": {**module, "inputs": {"input": ["N"]}}})

@@ -17,7 +17,7 @@ from makeweight.artifact import model as artifact
 from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
 from makeweight.devices.side_by_side import named
 from makeweight_probe import last_words
-from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, REFUSED
+from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, NO_SETTING, REFUSED
 from makeweight_probe.job import CPU, FactsJob, Job, LackingJob, Model, Result, Setting, dump_job, load_result
 
 NO_SUCH_PROGRAM = 127
@@ -41,25 +41,33 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 class JobFailed(DeviceFailed):
     """The process that carried a job out ended without a result: how, and its last words."""
 
+    of_device = False
+    """Whether that is the state of the device, in which no job of the kind could be carried out."""
+
     def __init__(self, device: Device, ended: Ended) -> None:
         self.code, self.last = ended.code, last_words.last_line(ended.said)
         where, python = f"device `{device.name}`", device.python[0]
         furnish = f"`makeweight devices --bootstrap {device.name}`"
         if self.code == NO_RUNTIME and private(device) is not None:
             super().__init__(self.last, where=where, do=f"Or let {furnish} install it in a private folder there.")
-        elif self.code in (REFUSED, NO_RUNTIME, NO_PROVIDER):
+        elif self.code in (REFUSED, NO_RUNTIME, NO_PROVIDER, NO_SETTING):
+            self.of_device = self.code in (NO_PROVIDER, NO_SETTING)
             super().__init__(self.last, where=where)
         elif self.code == NO_SUCH_PROGRAM:
+            self.of_device = True
             do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."
             super().__init__(f"there is no `{python}` there", where=where, do=do)
         elif "Unknown option: -P" in ended.said:
+            self.of_device = True
             do = "Install Python 3.11 or newer there, and name it with `python:`."
             super().__init__(f"`{python}` there is older than 3.11", where=where, do=do)
         elif self.last == "ModuleNotFoundError: No module named 'numpy'":
+            self.of_device = True
             do = f"Install it there, beside the runtime: `{python} -m pip install numpy`"
             do += "." if private(device) is None else f"; or let {furnish} do so in a private folder there."
             super().__init__(f"`{python}` there has no numpy", where=where, do=do)
         elif _FULL in self.last:
+            self.of_device = True
             super().__init__(f"its disk is full: {self.last}", where=where, do="Make room there, and run again.")
         elif any(sign in self.last for sign in _NO_OPERATOR):
             do = "Have the version there that is here, or export the model without what was optimised for a processor."

@@ -55,6 +55,7 @@ def make(
     devices: Mapping[str, DeviceEntry] | None = None,
     *,
     with_control: bool = True,
+    untrained: bool = False,
 ) -> Manifest:
     """Leave a variant's model, its control and its manifest in an empty folder. A recipe that this model does not allow
     is data: a manifest that says so, and no model.
@@ -64,6 +65,8 @@ def make(
         curves: where they show it.
         devices: those that are declared, for steps that time what they make.
         with_control: whether the control is made too, which takes as much training again.
+        untrained: whether training is still to come that this recipe leaves out, so that noise in its answers is no
+            ground to refuse it.
 
     Raises:
         UsageError: the baseline, the module or the data cannot be used; an extra is missing.
@@ -92,7 +95,7 @@ def make(
             kept, shown = checkpoints or Checkpoints(), curves or Curves()
             timing = Timing(devices or {}, whole, variant.plan.format)
             supply = Supply(declared, runtime, Path(scratch), notes, progress, kept, shown, whole.outputs, timing)
-            facts = _carried_out(variant, source, whole, baseline.macs, supply, folder)
+            facts = _carried_out(variant, source, whole, baseline.macs, supply, folder, untrained=untrained)
             control = folder / f"control{runtime.suffix}"
             facts["control"] = _control(variant, supply, control) if with_control else None
         if facts["model"].sha256 == whole.sha256:
@@ -117,13 +120,21 @@ def _begins_with_the_file(plan: Plan, runtime: Runtime, declared: Declared, base
 
 
 def _carried_out(
-    variant: Variant, source: Model | None, baseline: Model, macs: int | None, supply: Supply, folder: Path
+    variant: Variant,
+    source: Model | None,
+    baseline: Model,
+    macs: int | None,
+    supply: Supply,
+    folder: Path,
+    *,
+    untrained: bool,
 ) -> dict[str, Any]:
     """What the manifest says of the model, which is left in `folder`.
 
     Args:
         source: the file to begin with; None: the module.
         macs: the baseline's.
+        untrained: see `make`.
     """
     plan, runtime = variant.plan, supply.runtime
     subject = _stepped(variant, source, supply)
@@ -139,7 +150,7 @@ def _carried_out(
         made, floating = _lowered(variant, plan.lowering, subject, beside, macs, supply, target, notes)
     reference, against = (baseline, BASELINE) if floating is None or alike else (floating, FLOAT32.weights.type)
     trial = replace(_tried(made, reference, macs, supply), against=against)
-    if floating is not None or alike:
+    if (floating is not None or alike) and not untrained:
         refuse_noise(trial, supply.declared.task.ranked)
     if notes:
         supply.notes.setdefault(FLOAT32.weights.type if plan.lowering is None else plan.lowering.name, {}).update(notes)

@@ -27,7 +27,7 @@ from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.split import Split
 from makeweight_base.ended import ended
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import EnvironmentFailed, ProcessLost
 from makeweight_base.progress import Progress
 from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
 from makeweight_probe.job import AnswersJob, Result
@@ -47,8 +47,8 @@ FLOOR_DECIBELS = 6.0
 LEAST_SAME = 0.5
 # What rounding does to float32 leaves 100 dB and more, a step of integers that tips over now and then 70 and more.
 _ROUNDING_DECIBELS = 60.0
-# What ends a process from outside, and says nothing of the model in it.
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# What somebody ends a process by, which says nothing of the model in it.
+_ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def try_out(
@@ -70,6 +70,7 @@ def try_out(
     Raises:
         RecipeFailed: it cannot be opened or run, or answers NaN or infinity where the reference has a number.
         UsageError: the examples do not fit its inputs.
+        ProcessLost: the process was killed, or failed by itself: for the model, or for the machine.
         EnvironmentFailed, OSError, MemoryError: the machine failed.
     """
     # neighbours of one shape are asked together
@@ -169,14 +170,15 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
     try:
         return probe.run(Local("local", LocalOptions()), job, progress.say)
     except JobFailed as failure:
-        if failure.code == NO_RUNTIME:
+        if failure.of_device or failure.code == NO_RUNTIME:
             raise
         if failure.code == REFUSED:
             raise RecipeFailed(
                 f"it was made, and cannot be run: {runtime.reason(Exception(failure.last))}"
             ) from failure
-        if failure.code >= 0 or -failure.code in _FROM_OUTSIDE:
-            raise EnvironmentFailed(
+        if failure.code >= 0 or -failure.code in (signal.SIGKILL, *_ASKED_TO_END):
+            kind = EnvironmentFailed if -failure.code in _ASKED_TO_END else ProcessLost
+            raise kind(
                 f"the process that tried the model out was ended ({ended(failure.code)}): {failure.last}",
                 do="Run again; the machine may be short of memory.",
             ) from failure

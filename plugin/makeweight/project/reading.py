@@ -55,16 +55,24 @@ def understand(text: str, source: str, root: pathlib.Path, *, beginning: bool = 
     Args:
         by_dvc: whether DVC reads it too, as it does not that of another commit, or of a verdict that is checked.
     """
+    document = parsed(text, source)
+    return understood(document if by_dvc else replace(document, refused=()), root, beginning=beginning)
+
+
+def parsed(text: str, source: str) -> Document:
+    """The file of a project, as plain data with lines; what that means is another thing.
+
+    Raises:
+        ConfigError: it is no YAML of one mapping.
+    """
     if (odd := odd_break(text)) is not None:
         raise ConfigError([Problem(source, odd, ODD)])
     document = parse(text, source)
-    if not by_dvc:
-        document = replace(document, refused=())
     if document.data is None:
         raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
     if not isinstance(document.data, dict):
         raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
-    return _understood(document, root, beginning=beginning)
+    return document
 
 
 def with_recipe(document: Document, root: pathlib.Path, settings: Mapping[str, Any]) -> Variant:
@@ -81,10 +89,11 @@ def with_recipe(document: Document, root: pathlib.Path, settings: Mapping[str, A
     if isinstance(around := rest.get("pipeline"), dict):  # what it says of other variants is not about this recipe
         rest["pipeline"] = {key: value for key, value in around.items() if key != "variants"}
     alone = replace(document, data={**rest, "variants": {name: dict(settings)}})
-    return _understood(alone, root).variants[name]
+    return understood(alone, root).variants[name]
 
 
-def _understood(document: Document, root: pathlib.Path, *, beginning: bool = False) -> Project:
+def understood(document: Document, root: pathlib.Path, *, beginning: bool = False) -> Project:
+    """See `understand`."""
     problems = Problems(document)
     for path in document.unquoted:
         problems.note(path, f"a key is text, and YAML reads `{path[-1]}` as something else; quote it")

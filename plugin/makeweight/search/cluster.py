@@ -1,7 +1,7 @@
 """Trials as tasks of a Ray cluster.
 
-A task's worker that is lost takes no other task with it, and the task is begun again here: what Ray's memory monitor
-ends, Ray itself would begin again for ever, whatever `max_retries` says (`task_oom_retries`):
+A task's worker that is lost takes no other task with it, and Ray is told not to begin the task again: what its memory
+monitor ends it would begin again for ever, whatever `max_retries` says (`task_oom_retries`):
 https://docs.ray.io/en/latest/ray-core/scheduling/ray-oom-prevention.html
 
 What is written lies in the project's folder, which every node sees under the same path, as Ray's own libraries want of
@@ -16,9 +16,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from makeweight import registry
-from makeweight.search.executor import ATTEMPTS, GOES_ON, Done, Job
+from makeweight.search.executor import GOES_ON, Done, Job
 from makeweight.search.work import carry_out
 from makeweight_base.errors import EnvironmentFailed, UsageError, first_line
+
+_OTHERS = "Version mismatch"
+"""How it begins what Ray says of a cluster with another Python, or another Ray."""
 
 
 class Cluster:
@@ -40,7 +43,7 @@ class Cluster:
 
         Raises:
             MissingExtra: Ray is not installed.
-            EnvironmentFailed: no cluster answers there.
+            EnvironmentFailed: no cluster answers there, or one of another Ray or Python.
             UsageError: no node has as much as a task takes: Ray would wait for one without a word.
         """
         registry.require_extra("`--ray`", "ray")
@@ -52,6 +55,12 @@ class Cluster:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", namespace="makeweight")
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            if _OTHERS in str(error):
+                told = " ".join(str(error).split())
+                raise EnvironmentFailed(
+                    f"the Ray cluster at `{address}` has other versions than there are here: {told}",
+                    do="Start it with the Python and the Ray that are here, or run this with those of the cluster.",
+                ) from error
             raise EnvironmentFailed(
                 f"no Ray cluster answers at `{address}`: {first_line(error)}",
                 do="Start one with `ray start --head`, and name it: `--ray auto`, or `--ray HOST:PORT`.",
@@ -71,23 +80,19 @@ class Cluster:
             asked["memory"] = memory
         self._ray = ray
         self._task = ray.remote(**asked)(work or carry_out)
-        self._running: dict[Any, tuple[Job, int]] = {}
+        self._running: dict[Any, Job] = {}
 
     def submit(self, job: Job) -> None:
-        self._begin(job, 1)
+        self._running[self._task.remote(dict(job))] = job
 
     def wait(self, seconds: float) -> list[Done]:
         if not self._running:
             return []
         done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        return [ended for reference in done if (ended := self._ended(reference)) is not None]
+        return [self._ended(reference) for reference in done]
 
-    def _begin(self, job: Job, attempt: int) -> None:
-        self._running[self._task.remote(dict(job))] = job, attempt
-
-    def _ended(self, reference: Any) -> Done | None:
-        """None: its worker was lost, and it is begun again."""
-        job, attempt = self._running.pop(reference)
+    def _ended(self, reference: Any) -> Done:
+        job = self._running.pop(reference)
         lost = self._ray.exceptions
         try:
             return Done(job, self._ray.get(reference))
@@ -101,10 +106,7 @@ class Cluster:
                 do=f"Have the makeweight that is here on every node. {GOES_ON}",
             ) from error
         except lost.RayError as error:
-            if attempt < ATTEMPTS:
-                self._begin(job, attempt + 1)
-                return None
-            return Done(job, None, f"its worker was lost, {ATTEMPTS} times: {first_line(error)}")
+            return Done(job, None, f"its worker was lost: {first_line(error)}")
 
     def close(self) -> None:
         for reference in self._running:

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 Job = Mapping[str, Any]
 """What `work.carry_out` is asked for, as plain data; see there."""
 
-ATTEMPTS = 3
-"""How often a job is begun whose worker is lost. What a training had reached is taken up again."""
 GOES_ON = "Run the same command again: the search goes on from here."
 """What to do where something fails that is no trial's fault, once that is mended."""
 
@@ -22,7 +20,7 @@ class Done:
     job: Job
     result: Mapping[str, Any] | None
     lost: str = ""
-    """Where there is no result: how its worker was lost, each time."""
+    """Where there is no result: how its worker was lost. Whether it is begun again is not the executor's to say."""
 
 
 class Executor(Protocol):

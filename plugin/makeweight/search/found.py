@@ -22,12 +22,13 @@ from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.report.content import Content
 from makeweight.search import judging, page
+from makeweight.search.executor import GOES_ON
 from makeweight.search.searching import Why
 from makeweight.search.told import WHY
-from makeweight.search.trial import Journal, Trial, name_of, plain
+from makeweight.search.trial import ARTIFACT, Journal, Trial, name_of, plain
 from makeweight.search.work import SPLIT
 from makeweight_base import atomic
-from makeweight_base.yamlfile import parse
+from makeweight_base.errors import ConfigError
 
 _NAME = "found"
 _JSON, _PAGE = "search.json", "search.html"
@@ -62,12 +63,15 @@ def write(found: Found, journal: Journal, pool: Path) -> dict[str, Any]:
         pool: the folder of what was trained, with which `compress` goes on.
 
     Raises:
-        ConfigError: makeweight.yaml has a shape that cannot be edited safely.
+        ConfigError: makeweight.yaml has a shape that cannot be edited safely, or is wrong by now.
         EnvironmentFailed: the disk is full or not writable.
     """
     verdict = judging.judged(found.terms, found.trials)
     best = judging.winners(found.terms, found.trials, found.project.search.margin, found.project.search.keep)
-    named = _into_config(found, best, pool)
+    try:
+        named = _into_config(found, best, pool)
+    except ConfigError as error:  # it may have been edited since the search began
+        raise ConfigError(error.problems, do=f"{error.do or 'Mend it.'} {GOES_ON}") from error
     by_trial = {each["trial"]: each["variant"] for each in named}
     places_ = found.project.layout.search
     sentence = _sentence(found, verdict, named)
@@ -117,9 +121,9 @@ def _into_config(found: Found, best: Sequence[Trial], pool: Path) -> list[dict[s
     named = []
     for trial in best:
         settings = trial.proposal.settings
-        document = parse(text, CONFIG)
+        document = reading.parsed(text, CONFIG)
+        there = reading.understood(document, project.root).variants
         variant = reading.with_recipe(document, project.root, settings)
-        there = reading.understand(text, CONFIG, project.root).variants
         same = variant.twin(there)
         name = same or next(each for each in _names() if each not in there and each not in RESERVED_VARIANTS)
         if same is None:
@@ -180,5 +184,5 @@ def _told(trial: Trial, verdict: Verdict, written_as: str | None) -> dict[str, A
 
 
 def _manifest(journal: Journal, trial: Trial) -> Manifest | None:
-    folder = journal.at(trial.number) / "artifact"
+    folder = journal.at(trial.number) / ARTIFACT
     return artifact.found(folder) if trial.ended == "whole" else None

@@ -5,19 +5,35 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from makeweight.artifact.artifact import Manifest
 from makeweight.bench import probe
 from makeweight.bench.aim import Aim, from_rules
+from makeweight.bench.probe import JobFailed
+from makeweight.budget.metric import Meter
 from makeweight.budget.rule import Rule
+from makeweight.devices.device import DeviceFailed
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import benchmark
 from makeweight.measure.memory import Facts
 from makeweight.measurement import Measurement, unavailable
 from makeweight.project.project import Project
 from makeweight_base.progress import Silent
+from makeweight_probe.__main__ import NO_RUNTIME
+
+# What a device says that it lacks, where a meter has nothing to read there.
+_LACKED: Mapping[Meter | None, str] = {
+    "energy": "energy",
+    "memory": "peak memory",
+    "cold": "cold latency",
+    "cpu": "cpu time",
+    "end_to_end": "end-to-end latency",
+    "start": "cold starts",
+}
+_TIMED = "latency"
+"""The same where it tells no times at all, and so nothing of what is measured beside them."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +60,11 @@ class Measuring:
         self._memory: dict[str, Facts] = {}
         """Of the baseline, by device: no trial changes that."""
         self._threads = ThreadPoolExecutor(max(1, len(devices)))
+        self._closed = threading.Event()
 
     def reach(self) -> Future[None]:
-        """Ask whether all are there. What it raises is a DeviceFailed: one cannot be reached."""
+        """Ask whether all are there. What it raises is a DeviceFailed: one cannot be reached, or has nothing to measure
+        what a rule requires."""
         return self._threads.submit(self._reach)
 
     def submit(self, manifest: Manifest, name: str) -> Future[Measured]:
@@ -54,17 +72,30 @@ class Measuring:
         return self._threads.submit(self._measure, manifest, name)
 
     def close(self) -> None:
+        """What is measured just now comes to its end, and nothing is begun after it."""
+        self._closed.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _reach(self) -> None:
-        for entry in self._devices.values():
-            probe.facts(entry.connect(), Silent().say, entry.options.execution_provider)
+        for name, entry in self._devices.items():
+            lacking = probe.facts_in_full(entry.connect(), Silent().say, entry.options).lacking
+            for rule in self._of(name):
+                lack = lacking.get(_LACKED.get(rule.metric.meter, rule.metric.name)) or lacking.get(_TIMED)
+                if lack is not None and _required(rule):
+                    reason, do = lack
+                    raise DeviceFailed(
+                        f"`{rule.id}` cannot be measured there, whatever the recipe: {reason}",
+                        where=f"device `{name}`",
+                        do=f"{do} Or have the rule let that go: `when_unmeasured: warn`.",
+                    )
 
     def _measure(self, manifest: Manifest, name: str) -> Measured:
         figures: list[Measurement] = []
         seconds = 0.0
         for device, entry in self._devices.items():
             with self._locks[device]:
+                if self._closed.is_set():
+                    raise CancelledError
                 began = time.monotonic()
                 figures += self._on(device, entry, manifest, name)
                 seconds += time.monotonic() - began
@@ -104,3 +135,16 @@ class Measuring:
 
     def _of(self, device: str) -> list[Rule]:
         return [rule for rule in self._rules if rule.device in (None, device) and rule.metric.per_device]
+
+
+def _required(rule: Rule) -> bool:
+    """Whether nothing passes that it was not measured of."""
+    return (rule.level, rule.when_unmeasured) == ("error", "fail") and rule.operator.against != "merge base"
+
+
+def unmeasurable(failure: JobFailed) -> tuple[str, bool] | None:
+    """Why a model cannot be measured on a device, in words, and whether it may be possible another time. None: the device
+    itself failed, as it would at any model."""
+    if failure.of_device:
+        return None
+    return f"it cannot be measured on {failure.where}: {failure.what}", failure.code == NO_RUNTIME

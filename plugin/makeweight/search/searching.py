@@ -23,7 +23,7 @@ from makeweight.project.open_recipes import first_reason
 from makeweight.search import judging
 from makeweight.search.executor import GOES_ON, Done, Executor, Job
 from makeweight.search.halving import by_rung
-from makeweight.search.measuring import Measured, Measuring
+from makeweight.search.measuring import Measured, Measuring, unmeasurable
 from makeweight.search.proposals import Known, Proposal, Proposals, Settings
 from makeweight.search.trial import Ended, Journal, Trial, name_of
 from makeweight_base.errors import ConfigError, EnvironmentFailed, UsageError
@@ -36,6 +36,8 @@ space holds nothing more."""
 _LOOK = 0.2
 # This part of all trials are recipes that train nothing, where there are such.
 _UNTRAINED_FIRST = 3
+_ATTEMPTS = 3
+"""How often a job is begun whose worker is lost, wherever that is. What a training had reached is taken up again."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Limits:
 @dataclass
 class _UnderWay:
     proposal: Proposal
+    attempts: int = 0
+    """How often the job that is under way was begun."""
     seconds: float = 0.0
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of the job before."""
@@ -125,7 +129,7 @@ class Search:
     def _fill(self) -> None:
         """As many trials under way as are carried out at once: those that were cut off, then new ones."""
         while len(self._under_way) < self._executor.slots:
-            number = self._waiting.pop(0) if self._waiting else self._proposed()
+            number = self._next()
             if number is None:
                 return
             self._under_way[number] = _UnderWay(self._begun[number])
@@ -134,10 +138,9 @@ class Search:
     def _met(self, trials: Sequence[Trial]) -> bool:
         return judging.met(self._terms, trials, self._limits.margin)
 
-    def _proposed(self) -> int | None:
-        """The number of a new trial; None: there is none."""
-        number = len(self._begun)
-        if number >= self._limits.trials:
+    def _next(self) -> int | None:
+        """The number of a trial to begin, of those that were cut off first; None: there is none."""
+        if not self._waiting and len(self._begun) >= self._limits.trials:
             self.why = "trials"
             return None
         if self.why == "space":  # to find that out takes hundreds of recipes, and nothing changes it
@@ -145,6 +148,11 @@ class Search:
         if time.monotonic() >= self._limits.until:
             self.why = "hours"
             return None
+        return self._waiting.pop(0) if self._waiting else self._proposed()
+
+    def _proposed(self) -> int | None:
+        """The number of a new trial; None: there is none."""
+        number = len(self._begun)
         known = [self._known(earlier) for earlier in sorted(self._begun)]
         objectives = len(judging.objectives(self._terms))
         tried = {self._key(proposal.settings) for proposal in self._begun.values()}
@@ -196,6 +204,7 @@ class Search:
         return None if variant is None else json.dumps([variant.runtime, variant.recipe], sort_keys=True)
 
     def _submit(self, number: int, *, form: bool) -> None:
+        self._under_way[number].attempts = 1
         self._executor.submit(
             {
                 **self._shared,
@@ -235,33 +244,39 @@ class Search:
     def _came(self, done: Done) -> Iterator[Trial]:
         number = done.job["number"]
         own = self._under_way[number]
-        if done.result is None:
-            yield self._end(number, "failed", done.lost)
+        result: Mapping[str, Any] = {"lost": done.lost} if done.result is None else done.result
+        own.seconds += result.get("seconds", 0.0)
+        if "lost" in result:
+            if own.attempts < _ATTEMPTS:
+                own.attempts += 1
+                self._executor.submit(done.job)
+            else:
+                yield self._end(number, "failed", f"{result['lost']} ({own.attempts} times)")
             return
-        if "failure" in done.result:
-            raise EnvironmentFailed(done.result["failure"], do=f"Mend that. {GOES_ON}")
-        if "mistake" in done.result:
-            what, do = done.result["mistake"]
+        if "failure" in result:
+            raise EnvironmentFailed(result["failure"], do=f"Mend that. {GOES_ON}")
+        if "mistake" in result:
+            what, do = result["mistake"]
             raise UsageError(what, do=do)
-        own.seconds += done.result["seconds"]
-        own.result = done.result
-        if "ended" in done.result:
-            yield self._end(number, done.result["ended"], done.result["reason"])
+        own.result = result
+        if "ended" in result:
+            yield self._end(number, result["ended"], result["reason"], again=result.get("again", False))
             return
-        if done.result["trains"] and (reason := self._hopeless(number, ())) is not None:
+        if result["trains"] and (reason := self._hopeless(number, ())) is not None:
             yield self._end(number, "form", reason)
             return
-        own.measuring = self._measuring.submit(artifact.read(Path(done.result["manifest"])), name_of(number))
+        own.measuring = self._measuring.submit(artifact.read(Path(result["manifest"])), name_of(number))
 
     def _was_measured(self, number: int, future: Future[Measured]) -> Iterator[Trial]:
         own = self._under_way[number]
         own.measuring = None
         try:
             measured = future.result()
-        except JobFailed as failure:  # this model fails there, and others need not
-            yield self._end(number, "failed", f"it cannot be measured on {failure.where}: {failure.what}")
-            return
         except DeviceFailed as failure:
+            if isinstance(failure, JobFailed) and (told := unmeasurable(failure)) is not None:
+                reason, again = told
+                yield self._end(number, "failed", reason, again=again)
+                return
             do = f"{failure.do} {GOES_ON}" if failure.do else GOES_ON
             raise EnvironmentFailed(failure.what, where=failure.where, do=do) from failure
         timed = measured.figures
@@ -282,12 +297,23 @@ class Search:
             else f"not trained, for its form breaks a rule already: {rule.sentence.removesuffix('.')}"
         )
 
-    def _end(self, number: int, ended: Ended, reason: str | None, timed: Sequence[Measurement] = ()) -> Trial:
+    def _end(
+        self,
+        number: int,
+        ended: Ended,
+        reason: str | None,
+        timed: Sequence[Measurement] = (),
+        *,
+        again: bool = False,
+    ) -> Trial:
+        """Args:
+        again: whether the next run may find mended what it failed at: to that one it is begun and no more.
+        """
         own = self._under_way.pop(number)
         figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
         rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
         trial = Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
-        if not own.result.get("again"):  # to the next run, which may find it mended, such a trial is begun and no more
+        if not again:
             self._journal.end(trial)
         self.ended[number] = trial
         return trial

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from makeweight import measurement
+from makeweight.layout import TRAININGS
 from makeweight.measurement import Measurement
 from makeweight.search.proposals import Proposal
 from makeweight_base import atomic
@@ -17,7 +19,11 @@ Ended = Literal["whole", "form", "stopped", "failed"]
 """How it ended: measured in all that the budget asks; given up for the size or time of its untrained form; given up in
 training, for others were better by then; or it cannot be made."""
 
+ARTIFACT, FORM = "artifact", "form"
+"""In the folder of a trial, those of what was made of its recipe, and of its untrained form."""
 _PROPOSAL, _TRIAL = "proposal.json", "trial.json"
+# What serves to carry a trial through, and nobody afterwards.
+_PASSING = (FORM, TRAININGS)
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,14 @@ class Journal:
         atomic.write_json(self.at(number) / _PROPOSAL, asdict(proposal))
 
     def end(self, trial: Trial) -> None:
-        """Raises:
-        EnvironmentFailed: the disk is full or not writable.
+        """Keep what came of it, and what was made of its recipe; what only led there goes.
+
+        Raises:
+            EnvironmentFailed: the disk is full or not writable.
         """
         atomic.write_json(self.at(trial.number) / _TRIAL, plain(trial))
+        for name in _PASSING:
+            shutil.rmtree(self.at(trial.number) / name, ignore_errors=True)
 
     def begun(self) -> dict[int, Proposal]:
         """What was proposed, by number, with no gap: what lies behind a file that cannot be read counts for nothing."""
@@ -88,16 +98,18 @@ class Journal:
                 return found
 
     def ended(self) -> dict[int, Trial]:
-        """What has ended, by number."""
+        """What has ended, by number. What a folder tells of another proposal than was begun there last is of a trial
+        whose number was given again."""
         found = {}
-        for number in self.begun():
+        for number, begun in self.begun().items():
             try:
                 data = json.loads((self.at(number) / _TRIAL).read_text(encoding="utf-8"))
                 data.pop("name")
                 figures = tuple(map(measurement.of, data.pop("figures")))
                 rungs = {int(rung): float(figure) for rung, figure in data.pop("rungs").items()}
                 proposal = Proposal(**data.pop("proposal"))
-                found[number] = Trial(**data, proposal=proposal, figures=figures, rungs=rungs)
+                if proposal == begun:
+                    found[number] = Trial(**data, proposal=proposal, figures=figures, rungs=rungs)
             except (OSError, ValueError, TypeError, KeyError, AttributeError):
                 continue  # not there, or damaged: it is tried again
         return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import platform
 import sys
 import time
 import traceback
@@ -12,14 +14,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from makeweight import registry
+from makeweight import __version__, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.bench.probe import JobFailed
 from makeweight.compress.checkpoints import Checkpoints, places
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
 from makeweight.evidence import keys
-from makeweight.layout import BASELINE, CONFIG
+from makeweight.layout import BASELINE, CONFIG, TRAININGS
 from makeweight.measure import outcomes, quality, storage
 from makeweight.measure.answers import answer
 from makeweight.measurement import Measurement, keyed
@@ -27,12 +30,14 @@ from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.search.executor import Job
 from makeweight.search.halving import goes_on, rungs_of
+from makeweight.search.measuring import unmeasurable
+from makeweight.search.trial import ARTIFACT, FORM
 from makeweight.search.untrained import form_of
 from makeweight.user import data
 from makeweight_base import atomic
-from makeweight_base.errors import EnvironmentFailed, MakeweightError, OutOfMemory, UsageError, first_line
+from makeweight_base.errors import EnvironmentFailed, MakeweightError, OutOfMemory, ProcessLost, UsageError, first_line
 from makeweight_base.progress import Plain, Progress
-from makeweight_base.yamlfile import parse
+from makeweight_base.yamlfile import Document
 from makeweight_probe.alone import LOCK
 
 SPLIT = "validation"
@@ -87,26 +92,42 @@ def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
     """One job.
 
     Args:
-        job: `root`, the project's folder; `config`, the text of its makeweight.yaml as the search began with it;
-            `baseline`, the sha256 of the model that all are held against; `name` of the trial, and its `folder`;
-            `settings`, the recipe; `form`: whether its untrained form is wanted, and where it has one nothing else;
-            `rungs`: see `_Race`; `answers`, the file of the baseline's; `pool`: the folder of what other trials have
-            trained; `origin` of trainings; `lock`: the file that is locked while something is measured on this machine.
+        job: `makeweight`, the version that the search is of; `root`, the project's folder; `config`, the text of its
+            makeweight.yaml as the search began with it; `baseline`, the sha256 of the model that all are held against;
+            `name` of the trial, and its `folder`; `settings`, the recipe; `form`: whether its untrained form is wanted,
+            and where it has one nothing else; `rungs`: see `_Race`; `answers`, the file of the baseline's; `pool`: the
+            folder of what other trials have trained; `origin` of trainings; `lock`: the file that is locked while
+            something is measured on this machine.
         quiet: whether what is said and printed goes into the trial's folder alone.
 
     Returns:
         `manifest`, the folder of what was made; `figures`; `trains`: whether more is to be made of the recipe; where
         it was not carried through, `ended` (as a trial's) and `reason`, and where that may be otherwise another time
-        (the user's code or data failed, something is not installed) `again`; `rungs`; `seconds`. Or, in words, what
-        makes every trial fail: `failure` of the machine; or `mistake` in what is the user's, and what to do about it.
+        (the user's code or data failed, something is not installed) `again`; `rungs`; `seconds`. Or, in words, `lost`:
+        how a process that had a part in it came to its end, as the worker's own may. Or what makes every trial fail:
+        `failure` of the machine; or `mistake` in what is the user's, and what to do about it.
     """
     began = time.monotonic()
     os.environ[LOCK] = job["lock"]
     try:
-        told = _noted(job, Path(job["folder"]), quiet=quiet)
+        apart = _apart(job)
+        told = _noted(job, Path(job["folder"]), quiet=quiet) if apart is None else {"failure": apart}
     except OSError as error:  # where it would be noted, the disk is full
         told = {"failure": str(error)}
     return {"figures": [], "rungs": {}, "trains": False, **told, "seconds": time.monotonic() - began}
+
+
+def _apart(job: Job) -> str | None:
+    """Why nothing of that search can be carried out where this is; None: it can."""
+    here, theirs, root = f"`{platform.node()}`", job["makeweight"], job["root"]
+    if theirs != __version__:
+        return f"{here} has makeweight {__version__}, and the search was begun with {theirs}"
+    if not Path(job["answers"]).is_file():
+        return (
+            f"{here} has not the {root} that the search was begun in: the project's folder has to lie under the "
+            "same path wherever trials are carried out"
+        )
+    return None
 
 
 def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
@@ -124,6 +145,12 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
             told = {"ended": "failed", "reason": error.what}
         except MemoryError:
             told = {"ended": "failed", "reason": "it takes more memory than there is"}
+        except ProcessLost as error:
+            told = {"lost": error.what}
+        except JobFailed as failure:  # a step timed what it made
+            told = {"failure": str(failure)}
+            if (why := unmeasurable(failure)) is not None:
+                told = {"ended": "failed", "reason": why[0], "again": why[1]}
         except (EnvironmentFailed, OSError) as error:
             told = {"failure": str(error)}
         except MakeweightError as error:  # a recipe that this model does not allow is none, but a manifest that says so
@@ -139,29 +166,29 @@ def _carried_out(job: Job, folder: Path, progress: Progress) -> dict[str, Any]:
     project, variant, base = _at_hand(job)
     whole_form = form_of(variant) if job["form"] else None
     if whole_form is not None:
-        with atomic.replacing_folder(folder / "form") as place:
-            manifest = make(whole_form, project.declared, base, place, progress, with_control=False)
-        manifest = artifact.read(folder / "form")
+        with atomic.replacing_folder(folder / FORM) as place:
+            make(whole_form, project.declared, base, place, progress, with_control=False, untrained=True)
+        manifest = artifact.read(folder / FORM)
         if manifest.status == "failed":
             return {"ended": "failed", "reason": manifest.reason}
-        return {"manifest": str(folder / "form"), "figures": _plain(storage.measure(manifest, base)), "trains": True}
+        return {"manifest": str(folder / FORM), "figures": _plain(storage.measure(manifest, base)), "trains": True}
     race = _Race(sum(each.epochs for _, each in variant.plan.trainings), _by_rung(job["rungs"]))
-    kept = Checkpoints(folder / "trainings", job["origin"], watch=race.watch)
+    kept = Checkpoints(folder / TRAININGS, job["origin"], watch=race.watch)
     if variant.plan.trainings:
         kept.take_over(Path(job["pool"]), places(variant))
     try:
-        with atomic.replacing_folder(folder / "artifact") as place:
+        with atomic.replacing_folder(folder / ARTIFACT) as place:
             devices = project.devices
             make(variant, project.declared, base, place, progress, kept, devices=devices, with_control=False)
     except _GivenUp as stopped:
         kept.hand_on({Path(job["pool"]): places(variant)})
         return {"ended": "stopped", "reason": str(stopped), "rungs": race.had}
     kept.hand_on({Path(job["pool"]): places(variant)})
-    manifest = artifact.read(folder / "artifact")
+    manifest = artifact.read(folder / ARTIFACT)
     if manifest.status == "failed":
         return {"ended": "failed", "reason": manifest.reason, "rungs": race.had}
     figures = [*storage.measure(manifest, base), *_quality(project, manifest, Path(job["answers"]), progress)]
-    return {"manifest": str(folder / "artifact"), "figures": _plain(figures), "rungs": race.had}
+    return {"manifest": str(folder / ARTIFACT), "figures": _plain(figures), "rungs": race.had}
 
 
 def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
@@ -174,8 +201,8 @@ def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
     """
     root = Path(job["root"])
     try:
-        project = reading.understand(job["config"], CONFIG, root)
-        found = reading.with_recipe(parse(job["config"], CONFIG), root, job["settings"])
+        document, project = _read(job["config"], root)
+        found = reading.with_recipe(document, root, job["settings"])
         base = artifact.read(project.layout.artifact(BASELINE))
     except UsageError as error:
         raise EnvironmentFailed(
@@ -189,6 +216,13 @@ def _at_hand(job: Job) -> tuple[Project, Variant, Manifest]:
             do="Run the same command again: it begins a search with the new one.",
         )
     return project, replace(found, name=job["name"]), base
+
+
+@functools.lru_cache(maxsize=1)
+def _read(config: str, root: Path) -> tuple[Document, Project]:
+    """A makeweight.yaml, read once for all that a worker is asked for of one search."""
+    document = reading.parsed(config, CONFIG)
+    return document, reading.understood(document, root)
 
 
 def _quality(project: Project, manifest: Manifest, answers: Path, progress: Progress) -> list[Measurement]:

@@ -7,13 +7,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from makeweight import registry
+from makeweight import __version__, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.artifact.versions import versions
 from makeweight.compress.checkpoints import origin
 from makeweight.compress.derived import derive
 from makeweight.compress.recipe import Variant
@@ -40,6 +41,7 @@ from makeweight.search.processes import Processes
 from makeweight.search.proposals import Proposals, Sampler, Settings
 from makeweight.search.searching import Limits, Search
 from makeweight.search.told import line, print_to
+from makeweight.search.trained import pool
 from makeweight.search.trial import Journal
 from makeweight.search.work import SPLIT
 from makeweight.user import data
@@ -82,7 +84,7 @@ def run(
         wanted = trials or settings.trials
         began = origin(project.declared, project.sources, baseline.sha256)
         of = _study(project, spaces, began)
-        folder = home / of
+        folder, trained = home / of, pool(home, began)
         devices = _devices(project, progress)
         judged = replace(
             terms(project, [rule for rule in project.rules if rule.device is None or rule.device in devices]),
@@ -105,11 +107,12 @@ def run(
             measuring,
             Journal(folder),
             {
+                "makeweight": __version__,
                 "root": str(project.root.resolve()),
                 "config": config,
                 "baseline": baseline.sha256,
                 "answers": str(folder / "answers.npz"),
-                "pool": str(home / "trainings"),
+                "pool": str(trained),
                 "origin": began,
                 "lock": os.environ[LOCK],
             },
@@ -143,13 +146,13 @@ def run(
             search.why,
             figures,
             baseline,
-            wanted,
+            max(wanted, len(search.trials)),
             search.refused,
             search.objection,
             spent,
             bool(project.spaces),
         )
-        report = write(found, Journal(folder), home / "trainings")
+        report = write(found, Journal(folder), trained)
     if as_json:
         print(json.dumps(report))
     else:
@@ -253,7 +256,19 @@ def _study(project: Project, spaces: Mapping[str, OpenRecipe], began: str) -> st
         devices=devices,
         calibration=project.data.calibration.model_dump(mode="json"),
         pipeline=None if project.pipeline is None else project.pipeline.model_dump(mode="json"),
+        versions=versions(sorted(_packages(spaces.values(), project.model.runtime))),
     )[:16]
+
+
+def _packages(spaces: Iterable[OpenRecipe], of_baseline: str) -> set[str]:
+    """What makes the recipes of these spaces, and opens what was made."""
+    runtimes, techniques = {of_baseline}, set[str]()
+    for space in spaces:
+        runtimes.update(space.runtimes)
+        techniques.update(each[0] for step in space.steps for each in step.alternatives if each is not None)
+    loaded = [registry.load("runtime", name) for name in runtimes]
+    own = [package for runtime in loaded for package in (*runtime.packages, *runtime.exporters)]
+    return {*own, *(package for name in techniques for package in registry.load("technique", name).packages)}
 
 
 def _derived(project: Project) -> dict[str, OpenRecipe]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from makeweight.measurement import Measurement
 from makeweight.search.proposals import Proposal
+from makeweight.search.trained import pool
 from makeweight.search.trial import Journal, Trial
 
 PROPOSAL = Proposal({"runtime": "onnxruntime", "steps": ["float16"]}, {"a": "1"}, {"generation": 2})
@@ -33,6 +34,34 @@ def test_a_damaged_trial_was_only_begun(tmp_path: Path) -> None:
     assert list(journal.ended()) == [0, 2]
     (journal.at(1) / "proposal.json").write_bytes(b"\xff\x00")
     assert list(journal.begun()) == [0]
+
+
+def test_what_an_older_trial_of_that_number_left_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(0, PROPOSAL)
+    journal.end(Trial(0, PROPOSAL, "failed", "no", ()))
+    journal.begin(0, Proposal({"runtime": "onnxruntime", "steps": ["quantize"]}, {"a": "2"}))
+    assert journal.ended() == {}
+
+
+def test_a_trial_that_has_ended_keeps_what_was_made_and_not_what_led_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(0, PROPOSAL)
+    for name in ("artifact", "form", "trainings"):
+        (journal.at(0) / name).mkdir()
+    journal.end(Trial(0, PROPOSAL, "whole", None, ()))
+    assert [path.name for path in sorted(journal.at(0).iterdir())] == ["artifact", "proposal.json", "trial.json"]
+
+
+def test_what_was_trained_with_other_code_or_data_goes(tmp_path: Path) -> None:
+    (tmp_path / "trainings").mkdir()
+    (tmp_path / "trainings/of-an-older-version.pt").touch()
+    for origin in ("before", "now"):
+        (tmp_path / "trainings" / origin).mkdir()
+        (tmp_path / "trainings" / origin / "kept.pt").touch()
+    assert [path.name for path in pool(tmp_path, "now").iterdir()] == ["kept.pt"]
+    assert [path.name for path in (tmp_path / "trainings").iterdir()] == ["now"]
+    assert not pool(tmp_path / "elsewhere", "now").exists()
 
 
 def test_a_folder_that_is_not_there_has_no_trials(tmp_path: Path) -> None:

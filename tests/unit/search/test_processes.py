@@ -1,4 +1,4 @@
-"""Trials in processes: one that is killed costs its own time."""
+"""Trials in processes: one that is killed takes no other with it."""
 
 from __future__ import annotations
 
@@ -53,19 +53,21 @@ def deaf(pid: int) -> bool:
     return bool((int(told["SigBlk"], 16) | int(told["SigIgn"], 16)) >> (signal.SIGINT - 1) & 1)
 
 
-def test_a_killed_process_is_begun_again_and_given_up_in_the_end(processes: Processes, tmp_path: Path) -> None:
+def test_a_process_that_ends_loses_its_own_job_and_no_other(processes: Processes, tmp_path: Path) -> None:
     # Ctrl-C is for who began them, from their first moment on
     assert [deaf(pid) for pool in processes._idle for pid in pool._processes] == [True, True]
     shared = {"folder": str(tmp_path)}
-    processes.submit({**shared, "name": "always", "kills": 99, "once": "beside-0"})
-    processes.submit({**shared, "name": "beside", "kills": 0, "after": "always-2"})
+    processes.submit({**shared, "name": "killed", "kills": 1, "once": "beside-0"})
+    processes.submit({**shared, "name": "beside", "kills": 0, "after": "killed-1"})
+    (lost,) = ended(processes, 1).values()
+    assert (lost.result, lost.lost) == (None, "its process was ended (signal SIGKILL)")
+    # who asked says whether it is begun again, and what was at work beside it is not touched
+    processes.submit(lost.job)
     done = ended(processes, 2)
-    assert done["always"].result is None
-    assert "killed" in done["always"].lost
-    # what was at work beside it was begun once
-    assert done["beside"].result == {"name": "beside", "earlier": 0}
-    processes.submit({**shared, "name": "once", "kills": 1})
-    assert ended(processes, 1)["once"].result == {"name": "once", "earlier": 1}
+    assert {name: each.result for name, each in done.items()} == {
+        "killed": {"name": "killed", "earlier": 1},
+        "beside": {"name": "beside", "earlier": 0},
+    }
 
 
 def test_nothing_under_way_is_nothing_to_wait_for() -> None:

@@ -73,27 +73,39 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cluster]:
     return of
 
 
-def test_a_lost_worker_is_begun_again_and_given_up_in_the_end(cluster: Callable[..., Cluster]) -> None:
+def test_a_lost_worker_is_told_and_not_begun_again_by_itself(cluster: Callable[..., Cluster]) -> None:
     begun: list[str] = []
 
     def work(job: Job) -> str:
         begun.append(job["name"])
-        if len(begun) < job["lost"]:
+        if len(begun) < 2:
             raise RayError("the worker died\nand more")
         return "done"
 
     one = cluster(work)
-    one.submit({"name": "twice", "lost": 3})
-    assert (one.wait(1), one.wait(1)) == ([], [])
+    one.submit({"name": "some"})
+    (lost,) = one.wait(1)
+    assert (lost.result, lost.lost) == (None, "its worker was lost: the worker died")
+    assert (one.wait(1), begun) == ([], ["some"])
+    one.submit(lost.job)
     (done,) = one.wait(1)
-    assert (done.result, begun) == ("done", ["twice"] * 3)
-    begun.clear()
-    one.submit({"name": "always", "lost": 99})
-    assert (one.wait(1), one.wait(1)) == ([], [])
-    (done,) = one.wait(1)
-    assert (done.result, len(begun)) == (None, 3)
-    assert done.lost == "its worker was lost, 3 times: the worker died"
-    assert one.wait(1) == []
+    assert (done.result, begun) == ("done", ["some"] * 2)
+
+
+def test_a_cluster_of_another_python_is_told_with_both_versions(
+    cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(*_: Any, **__: Any) -> None:
+        # as Ray 2.60 says it
+        raise RuntimeError(
+            "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\n"
+            "This process on node 10.0.0.2 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
+        )
+
+    monkeypatch.setattr(Ray, "init", init)
+    with pytest.raises(EnvironmentFailed, match=r"Python: 3.12.1 This process .* Python: 3.11.7") as told:
+        cluster(str)
+    assert "Start it with the Python and the Ray that are here" in str(told.value)
 
 
 @pytest.mark.parametrize(

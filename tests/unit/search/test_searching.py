@@ -46,11 +46,11 @@ def checked(settings: Mapping[str, Any]) -> Any:
 
 
 class AtOnce:
-    """Carries out one job at each look."""
+    """Carries out one job at each look; None: its worker is lost."""
 
     slots = 2
 
-    def __init__(self, *results: Mapping[str, Any]) -> None:
+    def __init__(self, *results: Mapping[str, Any] | None) -> None:
         self._results, self.jobs, self.begun = list(results), list[Job](), list[Job]()
 
     def submit(self, job: Job) -> None:
@@ -58,7 +58,8 @@ class AtOnce:
         self.begun.append(job)
 
     def wait(self, seconds: float) -> list[Done]:
-        return [Done(self.jobs.pop(0), self._results.pop(0) if len(self._results) > 1 else self._results[0])]
+        result = self._results.pop(0) if len(self._results) > 1 else self._results[0]
+        return [Done(self.jobs.pop(0), result, "" if result else "its process was ended (signal SIGKILL)")]
 
 
 def search(
@@ -69,6 +70,7 @@ def search(
     trials: int = 9,
     measured: Callable[[], Measured] | None = None,
     judged_by: Callable[[Any], Any] = lambda _: "accuracy",
+    until: float = math.inf,
 ) -> Search:
     def submit(*_: Any) -> Future[Measured]:
         future: Future[Measured] = Future()
@@ -86,7 +88,7 @@ def search(
         SimpleNamespace(submit=submit),  # type: ignore[arg-type]
         Journal(folder),
         {},
-        Limits(trials, math.inf, 0.1),
+        Limits(trials, until, 0.1),
         judged_by,
     )
 
@@ -107,6 +109,13 @@ def test_fewer_trials_than_were_begun_leave_those_beyond_alone(tmp_path: Path) -
     own = search(tmp_path, executor, Numbered(9), trials=2)
     assert [trial.number for trial in own.run()] == [0, 1]
     assert own.why == "trials"
+
+
+def test_what_was_cut_off_is_not_begun_either_once_the_time_is_over(tmp_path: Path) -> None:
+    Journal(tmp_path).begin(0, Proposal({"runtime": "any", "steps": [0]}, {}))
+    own = search(tmp_path, AtOnce(FAILED), Numbered(9), until=-math.inf)
+    assert list(own.run()) == []
+    assert own.why == "hours"
 
 
 def test_trainings_are_held_against_those_that_are_judged_alike(tmp_path: Path) -> None:
@@ -146,6 +155,30 @@ def test_what_the_next_run_may_find_mended_is_tried_again_by_it(tmp_path: Path) 
     (second,) = search(tmp_path, executor, Numbered(1), trials=1).run()
     assert [job["number"] for job in executor.begun] == [0]
     assert Journal(tmp_path).ended() == {0: second}
+
+
+def test_a_recipe_that_kills_its_workers_or_what_these_begin_costs_its_own_trial_and_is_tried_no_more(
+    tmp_path: Path,
+) -> None:
+    child = {"lost": "the process that tried the model out was ended (signal SIGKILL): it said nothing", "seconds": 1.0}
+    executor = AtOnce(None, child, child, FAILED)
+    executor.slots = 1
+    first, second = search(tmp_path, executor, Numbered(2), trials=2).run()
+    assert (first.ended, first.reason) == ("failed", f"{child['lost']} (3 times)")
+    assert (second.number, second.reason) == (1, "no")
+    assert [job["number"] for job in executor.begun] == [0, 0, 0, 1]
+    # it is known to the next run
+    assert Journal(tmp_path).ended() == {0: first, 1: second}
+
+
+def test_losses_of_the_untrained_form_and_of_the_training_are_counted_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+    executor = AtOnce(None, None, {**MADE, "trains": True}, None, None, MADE)
+    (trial,) = search(tmp_path, executor, Numbered(1), trials=1).run()
+    assert trial.ended == "whole"
+    assert [job["form"] for job in executor.begun] == [True] * 3 + [False] * 3
 
 
 def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
