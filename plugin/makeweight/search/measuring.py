@@ -143,8 +143,8 @@ def _required(rule: Rule) -> bool:
 
 
 def unmeasurable(failure: JobFailed) -> tuple[str, bool] | None:
-    """Why a model cannot be measured on a device, in words, and whether it may be possible another time. None: the device
-    itself failed, as it would at any model."""
+    """Why a model cannot be measured on a device, in words, and whether it may be another time. None: the device itself
+    failed, as it would at any model."""
     if failure.of_device:
         return None
     return f"it cannot be measured on {failure.where}: {failure.what}", failure.code == NO_RUNTIME

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -16,9 +17,13 @@ import yaml
 
 from makeweight.artifact import artifact
 from makeweight.cli import main
+from makeweight.compress import trial
+from makeweight.compress.make import make
+from makeweight.project import reading
 from makeweight.search.executor import Done, Job
 from makeweight.search.work import carry_out
 from makeweight.verbs import search as verb
+from makeweight_base.progress import Silent
 
 pytestmark = pytest.mark.usefixtures("probed_here")
 
@@ -134,6 +139,9 @@ def test_the_best_is_written_down_and_a_search_is_taken_up_again(
     assert "stood in makeweight.yaml already" in out
     assert report(project)["trials"] == told["trials"]
     assert config.read_text() == text
+    # nor is less asked for than is known
+    tried = len(told["trials"])
+    assert f"{tried} of {tried} trials" in run(project, capsys, "--trials", "1")[1]
 
 
 def test_a_trial_that_was_cut_off_is_tried_again_as_it_was_proposed(
@@ -242,6 +250,44 @@ def test_whoever_edits_makeweight_yaml_meanwhile_spoils_no_trial(
     code, _, err = run(project, capsys, "--trials", "1")
     assert [trial["ended"] for trial in report(project)["trials"]] == ["whole"], err
     assert code in (0, 1)
+
+
+def test_a_makeweight_yaml_that_is_broken_by_the_end_loses_no_trial(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = project / "makeweight.yaml"
+
+    class Editing(Here):
+        def wait(self, seconds: float) -> list[Done]:
+            config.write_text(CONFIG.replace("steps: [float16]", "steps: [float17]"))
+            return super().wait(seconds)
+
+    monkeypatch.setattr(verb, "Processes", lambda _: Editing())
+    code, _, err = run(project, capsys)
+    assert code == 2
+    assert "float17" in err
+    assert "the search goes on from here" in err
+    config.write_text(CONFIG)
+    known = len([*project.glob(".makeweight/search/*/trial-*/trial.json")])
+    monkeypatch.setattr(verb, "Processes", lambda _: Here())
+    code, _, err = run(project, capsys)
+    assert (code, known > 0) == (0, True)
+    assert f"{known} trial" in err
+
+
+def test_noise_before_training_is_no_ground_to_refuse_a_form(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "FLOOR_DECIBELS", math.inf)
+    own = reading.load(project)
+    base = artifact.read(own.layout.artifact("baseline"))
+    found = {}
+    for untrained in (False, True):
+        folder = tmp_path / str(untrained)
+        folder.mkdir()
+        made = make(own.variants["half"], own.declared, base, folder, Silent(), with_control=False, untrained=untrained)
+        found[untrained] = made.status
+    assert found == {False: "failed", True: "ready"}
 
 
 def test_a_baseline_that_is_gone_meanwhile_is_no_trials_fault(
