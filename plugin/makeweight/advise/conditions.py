@@ -11,8 +11,8 @@ from makeweight_probe.isa import FLOAT16_ARITHMETIC, INT8_DOT, sums_in_16_bits
 _WORTH = 0.5
 # Below so many decibels 8 bits have changed answers so much that a loss of accuracy is likely (a bit is 6 dB).
 _CLEAN = 20.0
-_8_BITS = "int8"
-"""The rule whose recipe is 8 bits after training, and nothing else."""
+_8_BITS = ("int8", "int8-dynamic")
+"""The rules whose recipe is 8 bits after training, and nothing else; a model suits one of them."""
 
 _DOTS = (frozenset(INT8_DOT), "sums products of bytes", "has no dot products of bytes")
 _HALVES = (frozenset(FLOAT16_ARITHMETIC), "computes in float16", "computes in float32 whatever is stored")
@@ -61,6 +61,10 @@ def _calibration(facts: Facts) -> str | None:
     return f"there are no calibration examples ({facts.absent.get('calibration', 'none are declared')})"
 
 
+def _fixed(facts: Facts) -> str | None:
+    return _calibration(facts) if facts.model.suits == "static" else None
+
+
 def _static(facts: Facts) -> str | None:
     if facts.model.suits == "static":
         return None
@@ -94,22 +98,30 @@ def allowed_drop(facts: Facts) -> float | None:
 
 def lost_in_8_bits(facts: Facts) -> str | None:
     """Whether 8 bits after training were seen to lose more than the budget allows: None; else why not."""
-    seen, allowed, made = facts.sensitivity, allowed_drop(facts), facts.tried.get(_8_BITS)
+    seen, allowed = facts.sensitivity, allowed_drop(facts)
+    made = next((facts.tried[name] for name in _8_BITS if name in facts.tried), None)
+    if made is not None and made.drop is not None and allowed is not None:
+        if made.drop > allowed:
+            return None
+        return f"8 bits after training lose {made.drop * 100:.1f} pt on validation, which the budget allows"
     if seen is None:
         return f"what 8 bits lose is not known ({facts.absent.get('sensitivity', 'it was not tried')})"
     if seen.decibels is None:
         return None
-    if made is not None and made.drop is not None and allowed is not None:
-        if made.drop > allowed:
-            return None
-        return f"8 bits after training lose {made.drop * 100:.1f} pt on {seen.split}, which the budget allows"
     if seen.decibels < _CLEAN:
         return None
     return f"8 bits after training keep {seen.decibels:.0f} dB, and nothing shows that they lose too much"
 
 
+def _usable(facts: Facts) -> str | None:
+    seen = facts.sensitivity
+    if seen is None or seen.decibels is not None:
+        return None
+    return f"8 bits after training answer nothing usable on {seen.split}"
+
+
 def _kept(facts: Facts) -> str | None:
-    if facts.sensitivity is not None and lost_in_8_bits(facts) is None:
+    if lost_in_8_bits(facts) is None:
         return "8 bits lose too much already, and this leaves fewer values"
     return None
 
@@ -160,6 +172,8 @@ CHANGES = Condition("a module, or a file that its runtime has in other numbers",
 MODULE = Condition("the source is a PyTorch module", _module)
 TRAINS = Condition("a module with labelled examples to train on", _trains, "data")
 CALIBRATES = Condition("there are calibration examples", _calibration, "data")
+FIXES = Condition("calibration examples, where ranges are fixed by them", _fixed, "data")
+USABLE = Condition("8 bits after training answer something usable (tried)", _usable, "tried")
 SUITS_STATIC = Condition("convolutions or plain products carry the model", _static)
 SUITS_DYNAMIC = Condition("attention, recurrences or tables carry the model", _dynamic)
 LOSES = Condition("8 bits after training lose more than the budget allows", lost_in_8_bits, "tried")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from makeweight.advise.facts import DeviceFacts, Facts, Figure, TriedFacts, loses_shares
 from makeweight.advise.rule import Effect, Rule
+from makeweight_probe.job import CPU
 
 # Multiply-accumulates that a core does in a second at the least, a tenth of what plain loops reach on a small one.
 _SLOWEST = 1e8
@@ -43,7 +44,7 @@ def _each(rule: Rule, facts: Facts) -> Iterator[Expected]:
             continue
         if effect.figure == "latency":
             for device in facts.devices:
-                if effect.where is None or effect.where.holds(device):
+                if device.by == CPU and (effect.where is None or effect.where.holds(device)):
                     yield _latency(rule, effect, device, facts)
         elif effect.figure == "size" and seen.size:
             yield Expected("size", seen.size / model.size, seen.size / model.size, tried=True)
@@ -74,13 +75,16 @@ def _drop(effect: Effect, seen: float, examples: int) -> Expected:
 
 def _size(rule: Rule, effect: Effect, facts: Facts) -> Expected:
     model = facts.model
-    share, assumes = model.share(*rule.reaches), ""
+    share, assumes, ends = model.share(*rule.reaches), "", (effect.low, effect.high)
     if share is None:
         share, assumes = 1.0, "that all bytes are reached: in which layers they are is not known"
+    elif whole := model.bytes_of(*rule.reaches):
+        parts = [(model.bytes_of(kind) / whole, effect.beside.get(kind, ends)) for kind in rule.reaches]
+        ends = sum(part * low for part, (low, _) in parts), sum(part * high for part, (_, high) in parts)
     reached = [layer for layer in model.layers if layer.kind in rule.reaches and layer.bytes]
     beside = effect.each * len(reached) / model.size if model.size else 0.0
     left = facts.pruning.size if rule.narrows and facts.pruning is not None else 1.0
-    low, high = (left * (1 - share + share * end) for end in (effect.low, effect.high))
+    low, high = (left * (1 - share + share * end) for end in ends)
     return Expected(effect.figure, low, high + beside, assumes=assumes)
 
 

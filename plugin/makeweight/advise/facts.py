@@ -11,6 +11,7 @@ from makeweight.budget.metric import TaskKind, of_role
 from makeweight.budget.quantity import FRACTION
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import LayerFacts, LayerKind
+from makeweight_probe.job import CPU
 
 Figure = Literal["size", "size_compressed", "parameters", "macs", "latency", "peak_memory", "drop"]
 """What a rule promises something of: a ratio to the baseline, or (`drop`) what is lost of the quality, a fraction."""
@@ -51,9 +52,11 @@ class ModelFacts:
         """How ranges of integer activations are best had: transformers, recurrences and tables by looking at each
         input, whatever convolves or is a plain perceptron from examples
         (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "Method selection")."""
-        if self.attends or self.bytes_of("recurrence") or self.bytes_of("table") > self.bytes_of("convolution"):
-            return "dynamic"
-        return "static"
+        if not self.layers:
+            return "dynamic" if self.attends else "static"
+        # one layer of attention on top of convolutions, or a small recurrence, does not carry the model
+        moving = self.bytes_of("recurrence", "table", *(("product",) if self.attends else ()))
+        return "dynamic" if moving > self.bytes_of("convolution") else "static"
 
     def share(self, *kinds: LayerKind) -> float | None:
         """The part of the file that lies in layers of these kinds; None where nobody tells."""
@@ -95,6 +98,8 @@ class DeviceFacts:
     """The part of the time by operator, as the runtime calls it; empty: they were not timed."""
     kinds: Mapping[LayerKind, float] = field(default_factory=dict)
     """The same by kind of layer."""
+    by: str = CPU
+    """What computes there; rules promise times of processors alone."""
 
     def has(self, instructions: frozenset[str]) -> bool:
         return bool(instructions & set(self.isa or ()))
@@ -158,6 +163,8 @@ class Goal:
     blocking: bool = True
     reason: str = ""
     """Why it is not known, or not promised."""
+    pressing: bool = True
+    """Whether it may take a smaller or faster model: not what is about quality, nor about growth."""
 
     @property
     def met(self) -> bool | None:

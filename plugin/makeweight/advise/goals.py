@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from makeweight.advise.facts import DeviceFacts, Figure, Goal, ModelFacts, loses_shares
-from makeweight.budget.metric import TaskKind, of_role
+from makeweight.budget.metric import Meter, TaskKind, of_role
 from makeweight.budget.rule import Rule
+from makeweight_probe.job import CPU
 
 _OF_THE_FILE: Mapping[str, Figure] = {
     "size": "size",
@@ -14,6 +15,12 @@ _OF_THE_FILE: Mapping[str, Figure] = {
     "parameters": "parameters",
     "macs": "macs",
 }
+# Times of which an inference is a part, so that what a rule promises of that says nothing of the whole.
+_AROUND: Mapping[Meter | None, str] = {
+    "end_to_end": "how much of it is your own code around the model is not measured here: `makeweight benchmark` tells",
+    "start": "how much of it is the runtime's own start, which no recipe changes, is not measured here",
+}
+_ELSEWHERE = "ranges here are of processors, and something else computes there"
 
 
 def goals(
@@ -36,14 +43,20 @@ def _of(
 ) -> Iterator[Goal]:
     metric = rule.metric
     if rule.operator.comparison == "regression":
-        yield _untold(rule, "it is held against the merge base, and not against the baseline")
+        yield _untold(rule, "it is held against the merge base, and not against the baseline", pressing=False)
+    elif metric.meter in _AROUND:
+        yield _untold(rule, _AROUND[metric.meter])
     elif metric.name in _OF_THE_FILE:
         figure = _OF_THE_FILE[metric.name]
         yield _ratio(rule, figure, getattr(model, figure))
     elif metric.meter == "memory" or (metric.meter is not None and metric.quantile is not None):
         figure = "peak_memory" if metric.meter == "memory" else "latency"
         for device in devices:
-            if rule.device in (None, device.name):
+            if rule.device not in (None, device.name):
+                continue
+            if device.by != CPU:
+                yield _untold(rule, _ELSEWHERE, device.name)
+            else:
                 # of tails and other clocks than the wall's nothing is measured here, only what they are a ratio of
                 known = getattr(device, figure) if metric.meter == "memory" or metric.headline else None
                 yield _ratio(rule, figure, known, device.name)
@@ -65,21 +78,22 @@ def _ratio(rule: Rule, figure: Figure, value: float | None, device: str | None =
 def _drop(rule: Rule, quality: Mapping[str, float], task: TaskKind) -> Goal:
     metric, text, blocking = rule.metric, _text(rule), rule.level == "error"
     if rule.slice is not None or metric is not of_role("quality", task)[0]:
-        return _untold(rule, "it follows what is lost on the whole, and no rule here says how far")
+        return _untold(rule, "it follows what is lost on the whole, and no rule here says how far", pressing=False)
     if not loses_shares(task):
-        return _untold(rule, "it is no share, and what is promised here to be lost is one")
+        return _untold(rule, "it is no share, and what is promised here to be lost is one", pressing=False)
     if rule.operator.comparison == "drop":
         return Goal(rule.id, text, "drop", rule.limit, None, blocking)
     if rule.operator.upper:
-        return _untold(rule, "no rule here promises anything of it")
+        return _untold(rule, "no rule here promises anything of it", pressing=False)
     if metric.name not in quality:
         reason = "the baseline was not evaluated; `makeweight baseline` does it"
         return Goal(rule.id, text, "drop", None, None, blocking, reason)
     return Goal(rule.id, text, "drop", quality[metric.name] - rule.limit, None, blocking)
 
 
-def _untold(rule: Rule, reason: str) -> Goal:
-    return Goal(rule.id, _text(rule), None, None, rule.device, rule.level == "error", reason)
+def _untold(rule: Rule, reason: str, device: str | None = None, *, pressing: bool = True) -> Goal:
+    blocking = rule.level == "error"
+    return Goal(rule.id, _text(rule), None, None, device or rule.device, blocking, reason, pressing)
 
 
 def _text(rule: Rule) -> str:

@@ -197,14 +197,14 @@ def _formats() -> list[Format]:
 
 def _device(at_hand: _Gathering, entry: DeviceEntry, made: Model, inputs: Path, fed: bool) -> DeviceFacts:
     """The baseline beside itself for a moment."""
-    named = f"latency on {entry.name}"
+    named, untold = f"latency on {entry.name}", DeviceFacts(entry.name, by=entry.options.execution_provider)
     if not fed:
         at_hand.absent[named] = at_hand.absent["inputs"]
-        return DeviceFacts(entry.name)
+        return untold
     at_hand.progress.say(f"advise: timing the baseline on {entry.name}")
     memory = any(rule.metric.meter == "memory" for rule in at_hand.project.rules)
     told = at_hand.had(named, lambda: timing.timed(entry, made, inputs, memory, at_hand.project.seed))
-    return told if told is not None else DeviceFacts(entry.name)
+    return told if told is not None else untold
 
 
 def _evidence(at_hand: _Gathering) -> tuple[dict[str, float], str | None, dict[str, str]]:

@@ -206,7 +206,9 @@ def _standing(facts: Facts, advice: Sequence[Advice]) -> Standing:
     if any(goal.figure == "drop" for goal in blocking):
         return "baseline"
     known = [goal for goal in facts.goals if goal.figure not in (None, "drop") and goal.needed is not None]
-    if known and not blocking and all(goal.met for goal in known if goal.blocking):
+    pressing = (goal for goal in facts.goals if goal.blocking and goal.pressing and goal.figure != "drop")
+    untold = any(goal.met is None for goal in pressing)
+    if known and not blocking and not untold:
         return "met"
     if not advice:
         return "nothing"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from makeweight.advise.facts import DeviceFacts, Facts, Figure
@@ -58,6 +58,8 @@ class Effect:
     """None: everywhere."""
     each: int = 0
     """Of `size`: bytes that may come to it with every layer reached (scales, and nodes that convert)."""
+    beside: Mapping[LayerKind, tuple[float, float]] = field(default_factory=dict)
+    """Of a size: the range of layers that are reached too, and fare otherwise than the others."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from makeweight.advise.expected import Expected
-from makeweight.advise.facts import DeviceFacts, Facts, Goal, ModelFacts
-from makeweight.advise.ranking import Advice, Ranking
+from makeweight.advise.facts import DeviceFacts, Facts, Goal, ModelFacts, loses_shares
+from makeweight.advise.ranking import Advice, Chance, Ranking
 from makeweight.advise.rule import Effect, Rule
 from makeweight.budget.quantity import BYTES, COUNT, SECONDS, show
 from makeweight.report.prose import listed
+from makeweight_probe.job import CPU
 
 KINDS = {
     "convolution": "convolutions",
@@ -55,9 +56,16 @@ def headline(ranking: Ranking, facts: Facts) -> str:
             f"No technique here is expected to reach the budget ({goal.text} takes {_needed(goal)}); `{first.name}` "
             f"comes nearest. Ease that limit, {declare}or begin with a smaller model."
         )
-    doubts = [goal for goal, chance in first.chances if chance == "possible" and goal.blocking]
+    doubts = [goal for goal, chance in first.chances if goal.blocking and _doubtful(goal, chance, facts)]
     sure = f"; whether it holds {listed([goal.text for goal in doubts])} is to be measured" if doubts else ""
     return f"Try `{first.name}` first: {first.rule.does}{sure}."
+
+
+def _doubtful(goal: Goal, chance: Chance, facts: Facts) -> bool:
+    """Whether only measuring tells. Of what is lost, that stands behind the figure that rules promise, where they do."""
+    if chance == "unknown":
+        return goal.pressing or not loses_shares(facts.task)
+    return chance == "possible"
 
 
 def _nothing(model: ModelFacts) -> str:
@@ -90,7 +98,7 @@ def why(advice: Advice, facts: Facts) -> str:
 def _instructions(rule: Rule, device: DeviceFacts) -> str:
     """What the device's instructions have to do with it."""
     wanted = next((effect.where for effect in rule.effects if effect.where is not None), None)
-    if device.isa is None or wanted is None:
+    if device.isa is None or wanted is None or device.by != CPU:
         return ""
     able = sorted(wanted.instructions & set(device.isa))
     if able:
@@ -123,7 +131,9 @@ def effect_told(effect: Effect) -> str:
     """A range of a rule's, for the documentation."""
     ends = Expected(effect.figure, effect.low, effect.high)
     where = f", {effect.where.words}" if effect.where is not None else ""
-    return f"{_FIGURES[effect.figure]} {range_told(ends)}{where}"
+    others = [f"{KINDS[kind]} {range_told(Expected(effect.figure, *span))}" for kind, span in effect.beside.items()]
+    beside = f" ({listed(others)})" if others else ""
+    return f"{_FIGURES[effect.figure]} {range_told(ends)}{beside}{where}"
 
 
 def figure_told(expected: Expected) -> str:

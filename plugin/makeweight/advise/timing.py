@@ -56,6 +56,7 @@ def timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: int
         float(peaks[0]) if peaks and peaks[0] > 0 else None,
         shares,
         _by_kind_of_layer(shares),
+        options.execution_provider,
     )
 
 
