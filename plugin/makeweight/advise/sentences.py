@@ -62,7 +62,7 @@ def headline(ranking: Ranking, facts: Facts) -> str:
 
 
 def _doubtful(goal: Goal, chance: Chance, facts: Facts) -> bool:
-    """Whether only measuring tells. Of what is lost, that stands behind the figure that rules promise, where they do."""
+    """Whether only measuring tells. Where rules promise what is lost, that of other figures goes with it."""
     if chance == "unknown":
         return goal.pressing or not loses_shares(facts.task)
     return chance == "possible"

@@ -79,6 +79,14 @@ def takes_list(technique: str, option: str) -> bool:
     return field is not None and space.takes_list(field.annotation)
 
 
+def is_open(technique: str, option: str, value: Any) -> bool:
+    """Whether a value of an option is meant as a choice or a range."""
+    try:
+        return space.opened(value, option, is_list=takes_list(technique, option)) is not None
+    except Unfit:
+        return True
+
+
 def _check(name: str, options: Mapping[str, Any], path: Path, problems: Problems) -> None:
     """Note options that there are none of, and values that fit with none of the others'."""
     technique = plugged("technique", name, path, problems)

@@ -18,13 +18,15 @@ from makeweight.devices.entry import DeviceEntry
 from makeweight.layout import CONFIG
 from makeweight.project import contradictions, place
 from makeweight.project.offered import default_runtime, plugged
-from makeweight.project.open_recipes import open_recipes, refuse_hopeless
+from makeweight.project.open_recipes import is_open, open_recipes, refuse_hopeless
 from makeweight.project.project import Project
 from makeweight.runtimes.format import SourceKind
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import ConfigError, Problem, UsageError, reason
 from makeweight_base.yamlfile import Document, Path, parse
 from makeweight_base.yamlversions import ODD, odd_break
+
+_CHOICES = "a variant says one of each; what `makeweight search` is to choose from stands under `search.recipes`"
 
 
 def load(root: pathlib.Path, *, beginning: bool = False) -> Project:
@@ -209,7 +211,8 @@ def _step(entry: object, path: Path, problems: Problems) -> recipe.Step | None:
     if isinstance(entry, str):
         entry = {entry: {}}
     if not isinstance(entry, dict) or len(entry) != 1:
-        problems.note(path, "a step is one technique, `name` or `name: {options}`")
+        told = f"; {_CHOICES}" if isinstance(entry, list) else ""
+        problems.note(path, f"a step is one technique, `name` or `name: {{options}}`{told}")
         return None
     ((name, options),) = entry.items()
     place = (*path, str(name))
@@ -218,6 +221,10 @@ def _step(entry: object, path: Path, problems: Problems) -> recipe.Step | None:
         return None
     technique = offered()
     checked = problems.validated(technique.Options, {} if options is None else options, place)
+    if checked is None and isinstance(options, dict):
+        for key, value in options.items():
+            if key in technique.Options.model_fields and is_open(str(name), str(key), value):
+                problems.note((*place, str(key)), _CHOICES)
     return None if checked is None else recipe.Step(technique, checked)
 
 
