@@ -174,7 +174,7 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UsageError(
                 "another search is at work in this project", where=str(folder), do="Wait for its end, or stop it."
             ) from error

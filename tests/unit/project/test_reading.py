@@ -276,7 +276,7 @@ def test_unknown_names_suggest_the_near_one() -> None:
         ),
         (("- quantize: {method: static, bits: 8}", "- {quantize: {}, float16: {}}"), 17, "a step is one technique"),
         (("- quantize: {method: static, bits: 8}", "- 5"), 17, "a step is one technique"),
-        (("- quantize: {method: static, bits: 8}", "- [quantize, float16]"), 17, "to choose from stands under `search.rec"),
+        (("- quantize: {method: static, bits: 8}", "- [quantize, float16]"), 17, "to choose from stands under `search"),
         (("ratio: 0.5", "ratio: [0.3, 0.5]"), 21, "prune.ratio: a variant says one of each; what `makeweight search`"),
         (("ratio: 0.5", "ratio: {from: 0.3, to: 0.5}"), 21, "ratio: a variant says one of each; what `makeweight"),
         (
