@@ -165,6 +165,29 @@ def test_a_trial_that_was_cut_off_is_tried_again_as_it_was_proposed(
     assert "found-1" not in (project / "makeweight.yaml").read_text()
 
 
+def test_two_searches_do_not_share_a_project(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with verb._alone(project / ".makeweight/search"):
+        code, _, err = run(project, capsys)
+    assert code == 2
+    assert "another search is at work in this project" in err
+
+
+def test_with_another_version_of_what_runs_the_models_it_is_another_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = reading.understand(CONFIG, "makeweight.yaml", tmp_path)
+    before = verb._study(own, own.spaces, "the same")
+    asked: list[str] = []
+
+    def newer(packages: Any) -> dict[str, str]:
+        asked.extend(packages)
+        return {"onnxruntime": "99"}
+
+    monkeypatch.setattr(verb, "versions", newer)
+    assert verb._study(own, own.spaces, "the same") != before
+    assert {"onnx", "onnxruntime"} <= {*asked}
+
+
 def test_without_a_validation_split_it_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "makeweight.yaml").write_text(CONFIG.replace("validation: validation.npz, ", ""))
     code, _, err = run(project, capsys)

@@ -90,7 +90,12 @@ def test_makeweight_yaml_is_read_once_for_all_jobs_of_a_search(tmp_path: Path, m
     )
     parsed: list[str] = []
     parse = reading.parse
-    monkeypatch.setattr(reading, "parse", lambda text, source: parsed.append(text) or parse(text, source))
+
+    def noted(text: str, source: str) -> Any:
+        parsed.append(text)
+        return parse(text, source)
+
+    monkeypatch.setattr(reading, "parse", noted)
     projects = [work._read(text, tmp_path)[1] for _ in range(3)]
     assert parsed == [text]
     assert projects[0] is projects[2]
