@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CONVOLUTIONS, LOCAL, TRANSFORMER, drop, facts, latency, model, size
 
-from makeweight.advise import measuring, sentences, writing
+from makeweight.advise import measuring, sentences, trying, writing
 from makeweight.advise.expected import expected
 from makeweight.advise.facts import DataFacts, DeviceFacts, Facts, Goal, PruningFacts, SensitivityFacts, TriedFacts
 from makeweight.advise.goals import goals
@@ -25,7 +26,8 @@ from makeweight.budget.rule import Rule
 from makeweight.cli import main
 from makeweight.project.reading import understand
 from makeweight.runtimes.runtime import LayerFacts
-from makeweight_base.errors import ConfigError
+from makeweight_base.errors import ConfigError, ProcessLost
+from makeweight_base.progress import Silent
 
 CONFIG = """\
 name: some
@@ -243,6 +245,20 @@ def test_what_a_rule_does_not_reach_stays_as_it_is() -> None:
     told = {each.figure: each for each in expected(int8, known)}
     assert told["size"].low == pytest.approx(0.5 + 0.5 * 0.25)
     assert told["latency"].high == pytest.approx(0.5 + 0.5 * 0.8)
+
+
+def test_a_recipe_that_the_memory_does_not_hold_is_set_aside_and_the_others_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise ProcessLost("the process that tried the model out was ended (signal SIGKILL): it said nothing")
+
+    monkeypatch.setattr(trying, "make", killed)
+    project: Any = SimpleNamespace(declared=None, devices={}, task=SimpleNamespace(kind="classification"))
+    nobody: Any = None
+    told = trying.tried(project, nobody, nobody, {"int8": nobody, "shared": nobody}, None, 60.0, Silent())
+    assert [*told] == ["int8", "shared"]
+    assert "signal SIGKILL" in aside(ranked(facts(size(0.4), tried=told)), "int8")
 
 
 def test_what_was_tried_takes_the_place_of_ranges() -> None:
