@@ -133,7 +133,7 @@ class Search:
             if number is None:
                 return
             self._under_way[number] = _UnderWay(self._begun[number])
-            self._submit(number, form=True)
+            self._submit(number, form=not self._journal.trains(number))
 
     def _met(self, trials: Sequence[Trial]) -> bool:
         return judging.met(self._terms, trials, self._limits.margin)

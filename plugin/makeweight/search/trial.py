@@ -75,6 +75,7 @@ class Journal:
         """Raises:
         EnvironmentFailed: the disk is full or not writable.
         """
+        self._leave(number)
         atomic.write_json(self.at(number) / _PROPOSAL, asdict(proposal))
 
     def end(self, trial: Trial) -> None:
@@ -84,8 +85,15 @@ class Journal:
             EnvironmentFailed: the disk is full or not writable.
         """
         atomic.write_json(self.at(trial.number) / _TRIAL, plain(trial))
+        self._leave(trial.number)
+
+    def trains(self, number: int) -> bool:
+        """Whether a trial is in training, so that its untrained form was looked at and is not given up."""
+        return (self.at(number) / TRAININGS).is_dir()
+
+    def _leave(self, number: int) -> None:
         for name in _PASSING:
-            shutil.rmtree(self.at(trial.number) / name, ignore_errors=True)
+            shutil.rmtree(self.at(number) / name, ignore_errors=True)
 
     def begun(self) -> dict[int, Proposal]:
         """What was proposed, by number, with no gap: what lies behind a file that cannot be read counts for nothing."""

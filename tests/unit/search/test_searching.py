@@ -111,6 +111,17 @@ def test_fewer_trials_than_were_begun_leave_those_beyond_alone(tmp_path: Path) -
     assert own.why == "trials"
 
 
+def test_what_was_cut_off_in_training_goes_on_training(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(2):
+        journal.begin(number, Proposal({"runtime": "any", "steps": [number]}, {}))
+    (journal.at(1) / "trainings").mkdir()
+    executor = AtOnce(FAILED)
+    assert len([*search(tmp_path, executor, Numbered(2), trials=2).run()]) == 2
+    # the other one may be given up for its untrained form
+    assert [job["form"] for job in executor.begun] == [True, False]
+
+
 def test_what_was_cut_off_is_not_begun_either_once_the_time_is_over(tmp_path: Path) -> None:
     Journal(tmp_path).begin(0, Proposal({"runtime": "any", "steps": [0]}, {}))
     own = search(tmp_path, AtOnce(FAILED), Numbered(9), until=-math.inf)
