@@ -274,8 +274,8 @@ class Search:
             measured = future.result()
         except DeviceFailed as failure:
             if isinstance(failure, JobFailed) and (told := unmeasurable(failure)) is not None:
-                reason, again = told
-                yield self._end(number, "failed", reason, again=again)
+                why, again = told
+                yield self._end(number, "failed", why, again=again)
                 return
             do = f"{failure.do} {GOES_ON}" if failure.do else GOES_ON
             raise EnvironmentFailed(failure.what, where=failure.where, do=do) from failure
