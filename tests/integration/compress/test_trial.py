@@ -18,7 +18,7 @@ from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.declared import Declared
-from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.errors import ProcessLost
 from makeweight_base.progress import Silent
 from split_values import split_of
 
@@ -106,7 +106,7 @@ def test_a_model_that_opens_and_cannot_run(tmp_path: Path) -> None:
     [
         ("SIGSEGV", RecipeFailed, "it was made, and crashes onnxruntime when it is opened or run"),
         ("SIGABRT", RecipeFailed, "it was made, and crashes onnxruntime when it is opened or run"),
-        ("SIGKILL", EnvironmentFailed, "the process that tried the model out was ended"),
+        ("SIGKILL", ProcessLost, "the process that tried the model out was ended"),
     ],
 )
 def test_a_process_that_ends(
