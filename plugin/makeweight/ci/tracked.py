@@ -151,7 +151,8 @@ def _of_pipeline(
     commit: Commit, file: str, place: str, pipeline: yaml.Node | None, lock: yaml.Node | None, *, spared: bool
 ) -> Iterator[Output]:
     around = posixpath.dirname(file)
-    bodies = {name: _body(body) for name, body in nodes.pairs(nodes.at(pipeline, "stages"))}
+    stages = dict(nodes.pairs(nodes.at(pipeline, "stages")))
+    bodies = {name: _body(body) for name, body in stages.items()}
     ran: dict[str, set[str | None]] = {}
     for name, entry in nodes.pairs(nodes.at(lock, "stages")):
         bare = name.partition("@")[0]
@@ -165,12 +166,14 @@ def _of_pipeline(
         folder = None if _TEMPLATE.search(wdir) else _joined(around, wdir)
         told = nodes.texts(entry)
         # a template may stand for anything that the file's `vars` say
-        variables = _variables(commit, file, pipeline) if _TEMPLATE.search(repr(nodes.texts(body))) else None
+        templated = _TEMPLATE.search(repr(nodes.texts(body)))
+        variables = _variables(commit, pipeline, around, body, folder) if templated else None
         stage = Stage(
             name,
             file,
             around if folder is None else folder,
-            (nodes.written(entry), nodes.written(body, without=_WORDS), variables),
+            # another list may mean another stage, which writes beside this one and never ran
+            (nodes.written(entry), nodes.written(body, without=_WORDS), _over(stages[bare]), variables),
             told.get("cmd") if isinstance(told.get("cmd"), str) else None,
             body,
             tuple(told.get("deps") or ()),
@@ -191,6 +194,11 @@ def _body(node: yaml.Node) -> yaml.Node | None:
     return nodes.at(node, "do") or node
 
 
+def _over(node: yaml.Node) -> object:
+    """What a stage is repeated for, where that stands beside its body; see DVC's `foreach`."""
+    return nodes.written(nodes.at(node, "foreach"))
+
+
 def _promised(around: str, body: yaml.Node | None) -> Iterator[tuple[str | None, bool]]:
     """What a stage writes by its own word, and whether that is literal: of a template, the folder that whatever it
     stands for lies in."""
@@ -204,15 +212,26 @@ def _promised(around: str, body: yaml.Node | None) -> Iterator[tuple[str | None,
                 yield _joined(around, whole if literal else posixpath.dirname(known)), literal
 
 
-def _variables(commit: Commit, file: str, pipeline: yaml.Node | None) -> object:
-    """What templates may stand for: the `vars` of the file, and the files that they name."""
+def _variables(
+    commit: Commit, pipeline: yaml.Node | None, around: str, body: yaml.Node | None, folder: str | None
+) -> object:
+    """What templates may stand for: the `vars` of the file and of the stage, and the files that they name.
+
+    Args:
+        around: the folder of the file, from which its own go out.
+        folder: where the stage runs, from which those of the stage do.
+    """
     listed = nodes.at(pipeline, "vars")
-    named = [each.partition(":")[0] for each in nodes.texts(listed) or () if isinstance(each, str)]
-    found = [_joined(posixpath.dirname(file), name) for name in ("params.yaml", *named)]
+    found = [_joined(around, name) for name in ("params.yaml", *_files_of(listed))]
+    found += [_joined(folder or around, name) for name in _files_of(nodes.at(body, "vars"))]
     held = [(path, commit.entries[path].id) for path in found if path is not None and path in commit.entries]
     # makeweight.yaml gives our own stages their names, and whatever of it matters is compared by itself
     own = commit.whole(CONFIG)
     return (nodes.written(listed), tuple(each for each in held if each[0] != own))
+
+
+def _files_of(listed: yaml.Node | None) -> list[str]:
+    return [each.partition(":")[0] for each in nodes.texts(listed) or () if isinstance(each, str)]
 
 
 def _joined(folder: str, path: str) -> str | None:

@@ -295,6 +295,26 @@ def test_what_dvc_is_told_of_a_stage_of_the_users_counts(made: Made, key: str, w
     assert seen.why == (f"baseline: {why}" if why else ""), seen.why
 
 
+def templated(project: Project, **stage: Any) -> dict[str, str]:
+    """Files of the project, whose code is made by a stage of the user's for each part."""
+    entry = {"cmd": "make a 1", "outs": [{"path": "code/a.py", "hash": "md5", "md5": md5("code")}]}
+    files = locked(project, FILES, **{"make@a": entry})
+    del files["code/a.py"]
+    pipeline = yaml.safe_load(files["dvc.yaml"])
+    do = {"cmd": "make ${item} ${rate}", "outs": ["code/${item}.py"], "vars": ["rates.yaml:rate"]}
+    pipeline["stages"]["make"] = {"foreach": ["a"], "do": do, **stage}
+    return {**files, "dvc.yaml": yaml.safe_dump(pipeline), "rates.yaml": "rate: 1\n"}
+
+
+def test_what_a_stage_of_the_users_is_templated_with_counts_wherever_that_stands(project: Project) -> None:
+    files = templated(project)
+    assert not found(project, files, files), found(project, files, files).why
+    why = "the stage `make@a`, which makes `code/a.py`, is not as at the base, or made another"
+    assert why in found(project, files, {**files, "rates.yaml": "rate: 2\n"}).why
+    assert why in found(project, files, templated(project, foreach=["a", "b"])).why, "what makes `code/b.py` never ran"
+    assert not found(project, files, {**files, "other.yaml": "rate: 2\n"})
+
+
 def test_where_a_link_leads_counts(project: Project) -> None:
     plain = {**FILES, "shared/b.py": "b"}
     del plain["code/a.py"]  # type: ignore[attr-defined]
