@@ -19,9 +19,9 @@ from makeweight.starter.repository import DVC, dvc_root
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.progress import Progress
 
-# The user's code runs below DVC: what opens doors at a forge or signs evidence stays outside.
+# The user's code runs below DVC: what opens doors at a forge or a registry, or signs evidence, stays outside.
 _KEPT_OUT = re.compile(
-    r"(MAKEWEIGHT_(TOKEN|GITLAB_TOKEN|SIGNING_KEY)|(INPUT_)?GITHUB_TOKEN|GH_TOKEN|ACTIONS_.*TOKEN|ACTIONS_.*_URL"
+    r"(MAKEWEIGHT_(.+_)?(TOKEN|KEY|SECRET|PASSWORD)|(INPUT_)?GITHUB_TOKEN|GH_TOKEN|ACTIONS_.*TOKEN|ACTIONS_.*_URL"
     r"|CI_(JOB_TOKEN|JOB_JWT.*|REPOSITORY_URL|(REGISTRY|DEPLOY|DEPENDENCY_PROXY)_PASSWORD)"
     r"|GITHUB_(OUTPUT|ENV|PATH|STATE|STEP_SUMMARY)|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+))"
 )

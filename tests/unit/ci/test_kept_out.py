@@ -1,4 +1,4 @@
-"""What stages are not given: whatever opens a door at a forge, signs evidence, or speaks to the runner."""
+"""What stages are not given: whatever opens a door at a forge or a registry, signs evidence, or speaks to the runner."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from makeweight.ci.dvc import outside
 @pytest.mark.parametrize(
     "name",
     [
-        *("MAKEWEIGHT_TOKEN", "MAKEWEIGHT_GITLAB_TOKEN", "MAKEWEIGHT_SIGNING_KEY"),
+        *("MAKEWEIGHT_TOKEN", "MAKEWEIGHT_GITLAB_TOKEN", "MAKEWEIGHT_SIGNING_KEY", "MAKEWEIGHT_OCI_PASSWORD"),
         *("GITHUB_TOKEN", "INPUT_GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"),
         *("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"),
         *("CI_JOB_TOKEN", "CI_JOB_JWT_V2", "CI_REPOSITORY_URL", "CI_REGISTRY_PASSWORD", "CI_DEPLOY_PASSWORD"),
