@@ -244,7 +244,7 @@ def _about_the_lock(brought: Mapping[str, Any], made: Mapping[str, Any]) -> list
 
 def _about_an_idle_lock(committed: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     """What to say where nothing makes other artifacts than the base, and the lock is another all the same."""
-    others = [*lock.differing(committed, base)]
+    others = [*lock.idle(committed, base)]
     said = (
         f"Nothing here makes other artifacts than the base, and yet this change alters {_few(others)} in dvc.lock. "
         "It does not count here; once merged, later changes would start from it. Take the base's dvc.lock and reports."

@@ -31,7 +31,8 @@ def differing(root: Path, unchanged_since: str | None, git: Git, found: Verdict)
     """
     committed = git.read("HEAD", LOCK)
     path = root / LOCK
-    differences = lock.differing(
+    short_of = lock.differing if unchanged_since is None else lock.idle
+    differences = short_of(
         lock.stages(None if committed is None else committed.decode(errors="replace"), f"{LOCK} at HEAD"),
         lock.stages(path.read_text(encoding="utf-8") if path.exists() else None, LOCK),
     )

@@ -125,6 +125,15 @@ def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str
     return differences
 
 
+
+def idle(committed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, str]:
+    """How a lock falls short of the base's where nothing was made, so that nothing else can have shipped either: what
+    `dvc get` brings is what this names."""
+    there, before = committed.get("ship"), base.get("ship")
+    ships = None not in (there, before) and _content(there or {}, "outs") != _content(before or {}, "outs")
+    return {**differing(committed, base), **({"ship": OTHER_OUTPUTS} if ships else {})}
+
+
 def _content(entry: Mapping[str, Any], part: str, *, user_only: bool = False) -> dict[str, str]:
     """Hashes by path. With `user_only`, not those of what other stages of makeweight made: they are held to account
     themselves."""

@@ -82,3 +82,18 @@ def test_a_lock_is_held_against_what_was_made() -> None:
     stale = lock.differing({"compress@int8": entry("made", dep="old")}, made)
     assert stale == {"compress@int8": "was made from something else than this commit holds"}
     assert "something else" in lock.differing({"compress@int8": entry("made", params={"a": 1})}, made)["compress@int8"]
+
+
+def test_where_nothing_was_made_nothing_else_ships() -> None:
+    """`dvc get` brings what the lock of the branch names, judged or not."""
+
+    def ships(md5: str) -> dict[str, object]:
+        return {"cmd": "makeweight ship", "outs": [{"path": "shipped", "md5": md5}]}
+
+    base = {"compress@int8": entry("made"), "ship": ships("judged.dir")}
+    assert lock.idle(base, base) == {}
+    assert lock.idle({**base, "ship": ships("never judged.dir")}, base) == {"ship": lock.OTHER_OUTPUTS}
+    assert lock.idle({**base, "compress@int8": entry("other")}, base) == {"compress@int8": lock.OTHER_OUTPUTS}
+    # a pipeline that begins to ship, or ends
+    without = {"compress@int8": entry("made")}
+    assert lock.idle(base, without) == lock.idle(without, base) == {}
