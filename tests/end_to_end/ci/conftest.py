@@ -231,9 +231,10 @@ class Hub:
         }
         return self.start("pull_request", f"refs/pull/{number}/merge", payload, **given)
 
-    def merge_group(self, branch: str, *, number: int = 7, **given: str) -> Run:
-        base = self.git("rev-parse", "main")
-        self.git("checkout", "-q", "--detach", "main")
+    def merge_group(self, branch: str, *, number: int = 7, behind: Run | None = None, **given: str) -> Run:
+        """`behind`: the run of the entry that stands before this one in the queue."""
+        base = self.git("rev-parse", "main") if behind is None else behind.started.commit
+        self.git("checkout", "-q", "--detach", base)
         self.git("merge", "-q", "--no-ff", "-m", f"Merge pull request #{number}", branch)
         ref = f"refs/heads/gh-readonly-queue/main/pr-{number}-{base}"
         self.git("push", "-q", "-f", "origin", f"HEAD:{ref}")

@@ -86,6 +86,8 @@ class Server:
     """By login: admin, write, read or none."""
     branches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By name: commits, the latest first, each with its `sha` and all `files` by their paths."""
+    rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Those of rulesets, by branch, as the API shows them."""
     deployments: list[dict[str, Any]] = field(default_factory=list)
     """As the API shows them, with their statuses, the latest first, as `statuses`."""
     requests: list[Request] = field(default_factory=list)
@@ -401,6 +403,9 @@ class Server:
             raise Answer(404, "Branch not found")
         return 200, {"name": branch, "commit": {"sha": self.branches[branch][0]["sha"]}}, {}
 
+    def _list_rules(self, request: Request, branch: str) -> tuple[int, Any, dict[str, str]]:
+        return self._page(request, self.rules.get(branch, []))
+
     def _add_ref(self, request: Request) -> tuple[int, Any, dict[str, str]]:
         branch = request.body["ref"].removeprefix("refs/heads/")
         if branch in self.branches:
@@ -503,6 +508,7 @@ _ROUTES: tuple[tuple[str, str, tuple[str, ...], _Handle], ...] = (
     ("POST", r"/pulls", ("pull-requests: write",), Server._add_pull),
     ("GET", "", ("",), Server._get_repository),
     ("GET", r"/branches/([^/]+)", ("contents: read",), Server._get_branch),
+    ("GET", r"/rules/branches/([^/]+)", ("",), Server._list_rules),
     ("POST", r"/git/refs", ("contents: write",), Server._add_ref),
     ("GET", r"/commits", ("contents: read",), Server._list_commits),
     ("GET", r"/contents/(.+)", ("contents: read",), Server._get_content),

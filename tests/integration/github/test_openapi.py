@@ -19,7 +19,7 @@ from integration.github import openapi, prism
 from integration.github.server import _ROUTES, Server
 from makeweight.forge.annotation import Annotation
 from makeweight.forge.event import Event
-from makeweight.github import check, comment, issue, labels, pull, relay, standing
+from makeweight.github import check, comment, issue, labels, pull, queue, relay, standing
 from makeweight.github.client import Client
 from makeweight_base.errors import UsageError
 from makeweight_base.forge.marker import marker
@@ -44,6 +44,7 @@ CALLS = {
     f"{REPOSITORY}/check-runs/{{check_run_id}}": ("GET", "PATCH"),
     REPOSITORY: ("GET",),
     f"{REPOSITORY}/branches/{{branch}}": ("GET",),
+    f"{REPOSITORY}/rules/branches/{{branch}}": ("GET",),
     f"{REPOSITORY}/git/refs": ("POST",),
     f"{REPOSITORY}/commits": ("GET",),
     f"{REPOSITORY}/contents/{{path}}": ("GET", "PUT"),
@@ -146,6 +147,7 @@ def test_all_that_we_send_is_as_github_describes_it(
     behind.label(7, f"devices:{HEAD}", "owner")
     behind.label(7, "devices:x", "triage-app[bot]")
     assert labels.approves_devices(labels.on(client, EVENT, ["devices:"]), HEAD)
+    assert queue.lands_by_its_last(client, "acme/model", "main") is None
 
     behind.commit({"current.json": "a" * 64})
     behind.commit({"current.json": "b" * 64})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from makeweight.ci.commenting import When
 from makeweight.ci.dvc import Dvc
 from makeweight.ci.git import Git, authenticated
 from makeweight.forge.event import Event
-from makeweight.github import labels, pull, standing
+from makeweight.github import labels, pull, queue, standing
 from makeweight.github.client import Client
 from makeweight.github.labels import Label
 from makeweight.github.pull import Pull
@@ -98,7 +98,30 @@ class Run:
             UsageError: the revision that was asked for is none.
             EnvironmentFailed: there is one, and it cannot be fetched.
         """
-        return merge_base.find(self.event, self.git(), self.settings.base)
+        tip = self._landing_on()
+        event = self.event if tip is None else replace(self.event, base=tip)
+        return merge_base.find(event, self.git(), self.settings.base)
+
+    def _landing_on(self) -> str | None:
+        """Where the branch of a merge queue is, if entries before this one may land with it although they failed: then
+        all that lands is held against that. None: each is held against what stands before it."""
+        event = self.event
+        if self.client is None or event.name != "merge_group" or event.repository is None or event.base_ref is None:
+            return None
+        tip = self.git().tip(event.base_ref)
+        if tip is None or tip == event.base:
+            return None
+        with self.telling("whether this merge queue lands what failed was not asked"):
+            by_its_last = queue.lands_by_its_last(self.client, event.repository, event.base_ref)
+            if by_its_last:
+                self.progress.say(f"what failed may land with this, so all of it is held against `{event.base_ref}`")
+                return tip
+            if by_its_last is None:
+                self._leave_untold(
+                    "no ruleset tells whether this merge queue lands what failed with what passes behind it: see that "
+                    "**Only merge non-failing pull requests** is on"
+                )
+        return None
 
     def dvc(self, root: Path) -> Dvc:
         return Dvc(root, self.environment, self.progress)
@@ -169,5 +192,8 @@ class Run:
         try:
             yield
         except ForgeFailed as error:
-            self.untold.append(f"{what}: {error}")
-            self.progress.say(f"{what}: {error}")
+            self._leave_untold(f"{what}: {error}")
+
+    def _leave_untold(self, said: str) -> None:
+        self.untold.append(said)
+        self.progress.say(said)
