@@ -172,8 +172,14 @@ def _of_pipeline(
             name,
             file,
             around if folder is None else folder,
-            # another list may mean another stage, which writes beside this one and never ran
-            (nodes.written(entry), nodes.written(body, without=_WORDS), _over(stages[bare]), variables),
+            (
+                nodes.written(entry),
+                nodes.written(body, without=_WORDS),
+                # another list may mean another stage, which writes beside this one and never ran
+                nodes.written(nodes.at(stages[bare], "foreach")),
+                variables,
+                _datasets(commit) if any(_is_dataset(each) for each in told.get("deps") or ()) else None,
+            ),
             told.get("cmd") if isinstance(told.get("cmd"), str) else None,
             body,
             tuple(told.get("deps") or ()),
@@ -192,11 +198,6 @@ def _of_pipeline(
 
 def _body(node: yaml.Node) -> yaml.Node | None:
     return nodes.at(node, "do") or node
-
-
-def _over(node: yaml.Node) -> object:
-    """What a stage is repeated for, where that stands beside its body; see DVC's `foreach`."""
-    return nodes.written(nodes.at(node, "foreach"))
 
 
 def _promised(around: str, body: yaml.Node | None) -> Iterator[tuple[str | None, bool]]:
@@ -228,6 +229,18 @@ def _variables(
     # makeweight.yaml gives our own stages their names, and whatever of it matters is compared by itself
     own = commit.whole(CONFIG)
     return (nodes.written(listed), tuple(each for each in held if each[0] != own))
+
+
+def _is_dataset(dependency: Mapping[str, Any]) -> bool:
+    return str(dependency.get("path")).startswith("ds://")
+
+
+def _datasets(commit: Commit) -> object:
+    """What stands behind the names of data sets (`ds://raw`), which DVC gathers from all of its files."""
+    around = [posixpath.dirname(file) for file in commit.named(PIPELINE)]
+    files = [posixpath.join(folder, name) for folder in around for name in (PIPELINE, LOCK)]
+    read = ((path, nodes.compose(commit.read(path))) for path in files if commit.is_file(path))
+    return tuple((path, nodes.written(nodes.at(root, "datasets"))) for path, root in read)
 
 
 def _files_of(listed: yaml.Node | None) -> list[str]:

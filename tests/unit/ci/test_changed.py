@@ -315,6 +315,22 @@ def test_what_a_stage_of_the_users_is_templated_with_counts_wherever_that_stands
     assert not found(project, files, {**files, "other.yaml": "rate: 2\n"})
 
 
+def test_a_data_set_that_is_another_one_behind_the_same_name_counts(made: Made) -> None:
+    project, files = of_a_stage(made)
+    entries = train()
+    entries["train"]["deps"] = [{"path": "ds://raw", "dataset": {"name": "raw", "type": "url", "url": "s3://b"}}]
+    files = relocked(files, entries)
+    pipeline = yaml.safe_load(files["dvc.yaml"])
+    pipeline["stages"]["train"]["deps"] = ["ds://raw"]
+
+    def behind(version: int) -> dict[str, str]:
+        named = {"datasets": [{"name": "raw", "type": "url", "url": f"s3://bucket/{version}"}]}
+        return {**files, "dvc.yaml": yaml.safe_dump(pipeline), "more/dvc.yaml": yaml.safe_dump(named)}
+
+    assert not found(project, behind(1), behind(1)), found(project, behind(1), behind(1)).why
+    assert "the stage `train`, which makes `models`, is not as at the base" in found(project, behind(1), behind(2)).why
+
+
 def test_where_a_link_leads_counts(project: Project) -> None:
     plain = {**FILES, "shared/b.py": "b"}
     del plain["code/a.py"]  # type: ignore[attr-defined]
