@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from makeweight.ci import hashes, nodes
-from makeweight.ci.commit import SUBMODULE, Commit, upwards
+from makeweight.ci.commit import FOLDER, SUBMODULE, Commit, upwards
 from makeweight.ci.lock import is_ours
 from makeweight.layout import CONFIG, LOCK, PIPELINE
 
@@ -119,11 +119,14 @@ class Tracked:
 
 
 def _of_files(commit: Commit) -> Iterator[Output]:
-    files = [path for path in commit.paths if path.endswith(".dvc") and commit.is_file(path)]
-    held = commit.contents([commit.entries[path].id for path in files])
-    for file in files:
+    files = {path: commit.entries[path] for path in commit.paths if path.endswith(".dvc") and commit.is_file(path)}
+    for link in (path for path in commit.links if path.endswith(".dvc")):
+        if commit.mode(commit.follow(link).path or "") != FOLDER:
+            files[link] = commit.entries[_leads_to(commit, link) or link]
+    held = commit.contents([entry.id for entry in files.values()])
+    for file, entry in files.items():
         # whole: another reader may understand more of it, or something else
-        text = commit.entries[file].id
+        text = entry.id
         try:
             root = nodes.compose(held[text])
             listed = nodes.texts(nodes.at(root, "outs"))
@@ -136,15 +139,34 @@ def _of_files(commit: Commit) -> Iterator[Output]:
 
 def _of_stages(commit: Commit) -> Iterator[Output]:
     own = commit.whole(PIPELINE)
-    for file in commit.named(PIPELINE):
+    for file, there, beside in _pipelines(commit):
         place = posixpath.join(posixpath.dirname(file), LOCK)
+        if there is None:
+            yield Output(None, file, commit.entries[file].id, None)
+            continue
         try:
-            pipeline = nodes.compose(commit.read(file))
-            lock = nodes.compose(commit.read(place)) if commit.is_file(place) else None
+            pipeline = nodes.compose(commit.read(there))
+            lock = None if beside is None else nodes.compose(commit.read(beside))
             yield from _of_pipeline(commit, file, place, pipeline, lock, spared=file == own)
         except (ValueError, TypeError, KeyError, AttributeError):
-            both = (commit.entries[file].id, commit.entries[place].id if place in commit.entries else None)
+            both = (commit.entries[there].id, None if beside is None else commit.entries[beside].id)
             yield Output(None, file, both, None)
+
+
+def _pipelines(commit: Commit) -> Iterator[tuple[str, str | None, str | None]]:
+    """Each dvc.yaml by the path at which DVC finds it, with where it and the lock beside it lie in this commit.
+
+    DVC goes by names, and reads what a link of such a name leads to as if it lay there.
+    """
+    for file in (*commit.named(PIPELINE), *(link for link in commit.links if posixpath.basename(link) == PIPELINE)):
+        beside = posixpath.join(posixpath.dirname(file), LOCK)
+        yield file, _leads_to(commit, file), _leads_to(commit, beside)
+
+
+def _leads_to(commit: Commit, path: str) -> str | None:
+    """The file at a path, links followed; None where there is none in this commit."""
+    place = commit.follow(path).path
+    return place if place is not None and commit.is_file(place) else None
 
 
 def _of_pipeline(
@@ -237,10 +259,8 @@ def _is_dataset(dependency: Mapping[str, Any]) -> bool:
 
 def _datasets(commit: Commit) -> object:
     """What stands behind the names of data sets (`ds://raw`), which DVC gathers from all of its files."""
-    around = [posixpath.dirname(file) for file in commit.named(PIPELINE)]
-    files = [posixpath.join(folder, name) for folder in around for name in (PIPELINE, LOCK)]
-    read = ((path, nodes.compose(commit.read(path))) for path in files if commit.is_file(path))
-    return tuple((path, nodes.written(nodes.at(root, "datasets"))) for path, root in read)
+    files = [path for _, there, beside in _pipelines(commit) for path in (there, beside) if path is not None]
+    return tuple((path, nodes.written(nodes.at(nodes.compose(commit.read(path)), "datasets"))) for path in files)
 
 
 def _files_of(listed: yaml.Node | None) -> list[str]:

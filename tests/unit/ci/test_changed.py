@@ -345,6 +345,25 @@ def test_where_a_link_leads_counts(project: Project) -> None:
         assert "leads out of the repository" in found(project, out, out).why
 
 
+def test_what_dvc_finds_by_a_link_counts_as_if_it_lay_there(project: Project) -> None:
+    """It goes by names, and reads what a link of such a name leads to."""
+    plan = yaml.safe_dump({"stages": {"make": {"cmd": "make", "outs": ["b.py"]}}})
+    names = yaml.safe_dump({"outs": [{"md5": "x", "hash": "md5", "path": "b.py"}]})
+    files: dict[str, Any] = {**locked(project, FILES), "plan.txt": plan, "names.txt": names}
+    linked = {**files, "code/dvc.yaml": ("120000", "../plan.txt")}
+    assert "`code/dvc.yaml`" in found(project, files, linked).why
+    assert "a stage of `code/dvc.yaml` that never ran writes `code/b.py`" in found(project, linked, linked).why
+    away = {**files, "more/b.dvc": ("120000", "../names.txt")}
+    assert not found(project, files, away), found(project, files, away).why
+    into = {**away, "names.txt": names.replace("path: b.py", "path: ../code/b.py")}
+    assert "`more/b.dvc` names other content of `code/b.py`" in found(project, away, into).why
+    for name in ("more/b.dvc", "more/dvc.yaml"):
+        for target in ("nowhere", "/elsewhere"):
+            lost = {**files, name: ("120000", target)}
+            assert f"`{name}` is not as at the base, and may have to do with" in found(project, files, lost).why
+    assert not found(project, files, {**files, "more/folder.dvc": ("120000", "../code")})
+
+
 def test_a_submodule_is_its_commit(made: Made) -> None:
     project = made(("sources: [code]", "sources: [lib/src]"))
     config = CONFIG.replace("sources: [code]", "sources: [lib/src]")
