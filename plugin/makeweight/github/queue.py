@@ -1,7 +1,7 @@
 """A merge queue: whether each of its entries has to pass, or of those that land together the last one alone.
 
-Source: docs.github.com, "Managing a merge queue", and "REST API endpoints for rules", "Get rules for a branch". A queue of
-a classic branch protection is told by GraphQL alone, and not to a workflow's token.
+Source: docs.github.com, "Managing a merge queue", and "REST API endpoints for rules", "Get rules for a branch". A queue
+of a classic branch protection is told by GraphQL alone, and not to a workflow's token.
 """
 
 from __future__ import annotations

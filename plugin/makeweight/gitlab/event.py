@@ -22,7 +22,9 @@ def here(environ: Mapping[str, str]) -> bool:
 def read(environ: Mapping[str, str]) -> Event:
     """The event of a job; a merge request's is called pull_request, and a merge train's merge_group.
 
-    Source: docs.gitlab.com, "Predefined CI/CD variables reference".
+    A child pipeline is of the same event as its parent, whose variables it has; by its source that is not told.
+
+    Source: docs.gitlab.com, "Predefined CI/CD variables reference" and "Downstream pipelines".
 
     Raises:
         UsageError: a variable is missing that the pipeline must have.
@@ -36,11 +38,13 @@ def read(environ: Mapping[str, str]) -> Event:
         "run": environ.get("CI_JOB_URL"),
     }
     source, head = environ.get("CI_PIPELINE_SOURCE", ""), _required(environ, "CI_COMMIT_SHA")
-    if source == "merge_request_event":
+    is_child = source == "parent_pipeline"
+    if source == "merge_request_event" or (is_child and environ.get("CI_MERGE_REQUEST_IID")):
         return _merge_request(environ, head, shared)
-    branch = environ.get("CI_COMMIT_BRANCH") or None
-    if source == "push":
-        return Event("push", head=head, base=_sha(environ, "CI_COMMIT_BEFORE_SHA"), base_ref=branch, **shared)
+    branch, before = environ.get("CI_COMMIT_BRANCH") or None, _sha(environ, "CI_COMMIT_BEFORE_SHA")
+    # only a push has something before it
+    if source == "push" or (is_child and before is not None):
+        return Event("push", head=head, base=before, base_ref=branch, **shared)
     name = "schedule" if source == "schedule" else "workflow_dispatch"
     return Event(name, head=head, base_ref=branch, **shared)
 

@@ -1,4 +1,4 @@
-"""What stages are not given: whatever opens a door at a forge or a registry, signs evidence, or speaks to the runner."""
+"""What stages are not given: what opens a door at a forge or a registry, signs evidence, or speaks to the runner."""
 
 import pytest
 

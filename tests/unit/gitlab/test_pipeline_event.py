@@ -50,6 +50,15 @@ def test_where_gitlab_tries_the_merge_both_tips_are_known() -> None:
     assert (train.name, train.head, train.base) == ("merge_group", MERGE, TIP)
 
 
+@pytest.mark.parametrize("given", [REQUEST, {**REQUEST, **TRIED}], ids=["detached", "merged results"])
+def test_a_child_pipeline_is_of_the_merge_request_of_its_parent(given: dict[str, str]) -> None:
+    """Else it would be held against the default branch, whatever branch the merge request goes to."""
+    own = {**given, "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "release"}
+    child = {**own, "CI_PIPELINE_SOURCE": "parent_pipeline"}
+    assert event.read(child) == event.read(own)
+    assert event.read(child).base_ref == "release"
+
+
 @pytest.mark.parametrize("origin", ["stranger/digits", None])
 def test_a_fork_is_one(origin: str | None) -> None:
     given = {**REQUEST, "CI_PROJECT_PATH": "stranger/digits", "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH": origin or ""}
@@ -71,6 +80,12 @@ def test_the_default_branch_itself(source: str, name: str, base: str | None) -> 
     found = event.read(given)
     assert (found.name, found.base, found.base_ref, found.number) == (name, base, "main", None)
     assert found.on_default_branch
+
+
+@pytest.mark.parametrize(("before", "name"), [(TIP, "push"), ("0" * 40, "workflow_dispatch")])
+def test_a_child_pipeline_of_a_push_has_landed_as_well(before: str, name: str) -> None:
+    given = {**JOB, "CI_COMMIT_BRANCH": "main", "CI_COMMIT_BEFORE_SHA": before, "CI_PIPELINE_SOURCE": "parent_pipeline"}
+    assert event.read(given).name == name
 
 
 def test_a_branch_that_was_just_made_has_nothing_before_it() -> None:
