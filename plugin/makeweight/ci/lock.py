@@ -125,7 +125,6 @@ def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str
     return differences
 
 
-
 def idle(committed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, str]:
     """How a lock falls short of the base's where nothing was made, so that nothing else can have shipped either: what
     `dvc get` brings is what this names."""

@@ -11,7 +11,7 @@ import yaml
 
 from end_to_end.ci.attacks import attack
 from end_to_end.ci.conftest import Hub
-from end_to_end.ci.test_events import FLOAT16
+from end_to_end.ci.test_events import FLOAT16, write
 from makeweight import measurement
 from makeweight.budget.measurand import Measurand
 
@@ -161,6 +161,11 @@ def test_a_rewritten_stage_is_refused_on_its_line(hub: Hub) -> None:
     "the budget is loosened by the change that breaks it",
     "the stricter of both decides, and only a label by somebody who may write accepts the other",
 )
+@attack(
+    "a merge queue lands what failed with what passes behind it (**Only merge non-failing pull requests** is off), and "
+    "a change of words stands behind a looser budget",
+    "where a ruleset says so, all that lands is held against the branch as it is, and by its budget",
+)
 def test_a_loosened_budget_does_not_judge_itself(hub: Hub) -> None:
     hub.change("main", hub.config(TIGHTER))
     hub.change("loose", hub.config(TIGHTER[::-1]))
@@ -183,6 +188,12 @@ def test_a_loosened_budget_does_not_judge_itself(hub: Hub) -> None:
     assert hub.github.checks[-1]["conclusion"] == "success"
     queued = hub.merge_group("loose")  # the label is found by the queue's own ref
     assert queued.outputs["verdict"] == "pass", queued.log
+
+    hub.change("words", write("README.md", "words\n"))
+    hub.github.rules["main"] = [{"type": "merge_queue", "parameters": {"grouping_strategy": "HEADGREEN"}}]
+    together = hub.merge_group("words", number=8, behind=queued)
+    assert together.code == 1, together.log
+    assert "what failed may land with this, so all of it is held against `main`" in together.log
 
 
 @attack(
