@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,17 @@ class Graph:
     outputs: tuple[str, ...]
 
 
-def save(path: Path, *graphs: Graph, nameless: bool = False) -> Path:
+@dataclass(frozen=True)
+class Signature:
+    """A function of the file: names, with the tensors that have them."""
+
+    key: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    graph: int = 0
+
+
+def save(path: Path, *graphs: Graph, nameless: bool = False, signatures: Sequence[Signature] = ()) -> Path:
     """Args:
     nameless: no tensor has a name.
     """
@@ -76,6 +87,16 @@ def save(path: Path, *graphs: Graph, nameless: bool = False) -> Path:
         made.operators = [node(places, of) for of in graph.nodes]
         made.inputs, made.outputs = [places[name] for name in graph.inputs], [places[name] for name in graph.outputs]
         model.subgraphs.append(made)
+    model.signatureDefs = []
+    for each in signatures:
+        places = {name: place for place, name in enumerate(graphs[each.graph].tensors)}
+        signature = schema.SignatureDefT()
+        signature.signatureKey, signature.subgraphIndex = each.key, each.graph
+        signature.inputs, signature.outputs = (
+            [schema.TensorMapT(name=name, tensorIndex=places[tensor]) for name, tensor in named.items()]
+            for named in (each.inputs, each.outputs)
+        )
+        model.signatureDefs.append(signature)
     path.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     return path
 

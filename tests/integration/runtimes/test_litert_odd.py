@@ -4,13 +4,14 @@ XNNPACK takes nothing over."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny_litert
-from tiny_litert import Tensor
+from tiny_litert import Graph, Node, Signature, Tensor
 
 from makeweight.artifact.feeds import fit
 from makeweight.artifact.model import of_plain, plain
@@ -96,3 +97,45 @@ def test_what_a_delegate_leaves_is_told_though_it_took_nothing(tmp_path: Path) -
     facts = RUNTIME.inspect(RUNTIME.read(tiny_litert.sum_so_far(tmp_path / "sums.tflite")))
     assert (facts.delegate, facts.operators) == ("XNNPACK", {"RNN": 1})
     assert fallen_back(facts.operators, facts.delegate) == {"RNN": 1}
+
+
+SERVED = Signature("serve", {"image": "x"}, {"scores": "y"})
+
+
+def signed(path: Path, *signatures: Signature) -> Path:
+    """Two graphs: the first adds, the second multiplies."""
+    graphs = [
+        Graph(dict.fromkeys("xy", Tensor((1, 2))), [Node(operator, ("x", "x"), ("y",))], ("x",), ("y",))
+        for operator in ("ADD", "MUL")
+    ]
+    return tiny_litert.save(path, *graphs, signatures=signatures)
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        (
+            [Signature("encode", {"image": "x"}, {"code": "y"}, graph=1)],
+            "the file has 2 signatures, and a model is one of them: `serve`: image to scores; `encode`: image to code",
+        ),
+        ([replace(SERVED, key="other", outputs={"logits": "y"})], "`serve`: image to scores; `other`: image to logits"),
+    ],
+    ids=["another function", "another name"],
+)
+def test_a_file_of_several_signatures_is_told_by_them(tmp_path: Path, others: list[Signature], says: str) -> None:
+    path = signed(tmp_path / "several.tflite", SERVED, *others)
+    with pytest.raises(UsageError) as refused:
+        RUNTIME.read(path)
+    assert (says in refused.value.what, refused.value.where) == (True, str(path))
+    assert "signature_keys=['serve']" in str(refused.value.do)
+
+
+def test_signatures_that_are_one_function_are_one(tmp_path: Path) -> None:
+    model = RUNTIME.read(signed(tmp_path / "named.tflite", SERVED, replace(SERVED, key="default")))
+    assert [port.name for port in (*model.inputs, *model.outputs)] == ["image", "scores"]
+    assert RUNTIME.open(model).run({"image": np.array([[1, 3]], np.float32)})[0].tolist() == [[2, 6]]
+
+
+def test_a_signature_of_another_graph_than_is_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="signature `serve` is of its graph 1, and what is run is graph 0"):
+        RUNTIME.read(signed(tmp_path / "second.tflite", replace(SERVED, graph=1)))

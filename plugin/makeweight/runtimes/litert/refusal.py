@@ -9,6 +9,7 @@ from pathlib import Path
 from makeweight.artifact import kind
 from makeweight.runtimes import environment
 from makeweight_base.errors import UsageError
+from makeweight_probe.flatbuffer import Damaged
 
 WANTED = "a LiteRT file"
 # What an error says, what that means of the file (its `op` is what the first group of the pattern found), and what to
@@ -47,6 +48,6 @@ def _usage_error(error: Exception, path: Path) -> UsageError:
     for pattern, what, do in _MEANINGS:
         if match := re.search(pattern, text):
             return UsageError(what.format(op=match[1]), where=where, do=do)
-    if "not a valid Flatbuffer" in text or "mmap of size" in text:
+    if isinstance(error, Damaged) or "not a valid Flatbuffer" in text or "mmap of size" in text:
         return kind.misread(path, "tflite", WANTED)
     return UsageError(f"LiteRT cannot load the model: {reason(error)}", where=where)
