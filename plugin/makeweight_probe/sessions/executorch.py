@@ -7,6 +7,7 @@ https://docs.pytorch.org/executorch/stable/runtime-python-api-reference.html
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import tempfile
 import weakref
@@ -53,10 +54,12 @@ class ExecutorchSession:
         import torch
 
         bindings = runtime_module()
+        self._load = functools.partial(bindings._load_for_executorch, path, enable_etdump=traced)
+        self._path = path
         with _said() as said:
             try:
                 _one_pool(bindings, threads)
-                self._module = bindings._load_for_executorch(path, enable_etdump=traced)
+                self._module = self._load()
             except RuntimeError as error:
                 raise RuntimeError(f"{error}{said()}") from error
         self._wanted = self._module.method_meta(METHOD)
@@ -76,6 +79,18 @@ class ExecutorchSession:
         except (RuntimeError, TypeError) as error:
             raise RuntimeError(f"{error}{self._misfit(given)}") from error
         return [answer.numpy() for answer in answers]
+
+    def answer(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """The same as if nothing had been asked before: a program that writes to its buffers is loaded anew."""
+        if self._keeps_state:
+            with _said():
+                self._module = self._load()
+            self._wanted = self._module.method_meta(METHOD)
+        return self.run(feeds)
+
+    @functools.cached_property
+    def _keeps_state(self) -> bool:
+        return writes_to_buffers(Path(self._path).read_bytes())
 
     def _misfit(self, given: Sequence[NDArray[Any]]) -> str:
         """What of the inputs is not as the program has it: of a free size it tells the largest."""
@@ -146,6 +161,23 @@ def _spans(events: Sequence[Table]) -> Iterator[Span]:
             # what a delegate takes beside its operators; all of it, where it does not tell of them
             yield Span(f"{name}{place}", name, None, start, ns)
             part += 1
+
+
+# In the schema of a program, by the places of fields: its plans; of a plan its name and operators; an operator's name.
+_PLANS, _PLAN, _OPERATORS, _OPERATOR = 1, 0, 6, 0
+
+
+def writes_to_buffers(data: bytes) -> bool:
+    """Whether a program keeps something from one inference to the next. All else that it computes goes into memory of
+    its own: an operator that works in place is there to write back what a module has in a buffer.
+    https://docs.pytorch.org/executorch/stable/compiler-memory-planning.html
+
+    Raises:
+        Damaged: it is no program.
+    """
+    plans = [plan for plan in flatbuffer.root(data).tables(_PLANS) if plan.text(_PLAN) == METHOD]
+    names = (each.text(_OPERATOR) for plan in plans for each in plan.tables(_OPERATORS))
+    return any(name.partition("::")[2].endswith("_") for name in names)
 
 
 def bookkeeping(kernel: str) -> bool:

@@ -23,8 +23,9 @@ from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import Program
 from makeweight_base.errors import UsageError
+from makeweight_probe.answering import answering
 from makeweight_probe.flatbuffer import root
-from makeweight_probe.sessions.executorch import bookkeeping, open_profiled
+from makeweight_probe.sessions.executorch import bookkeeping, open_profiled, writes_to_buffers
 
 pytestmark = pytest.mark.long
 
@@ -105,6 +106,7 @@ def _lower(folder: Path) -> None:
     made = runtime.lower(free, FLOAT32, None, folder / "words.pte")
     (folder / "words.json").write_text(json.dumps([list(port.shape) for port in (*made.inputs, *made.outputs)]))
     runtime.lower(source, FLOAT32, None, folder / "float.pte")
+    _sum_so_far(folder / "sums.pte")
     for name in ("static", "again"):
         runtime.lower(source, STATIC, Calibration(), folder / f"{name}.pte")
     normal = nn.Sequential(nn.Conv2d(CHANNELS, HIDDEN, 1), nn.BatchNorm2d(HIDDEN), nn.ReLU()).eval()
@@ -112,6 +114,24 @@ def _lower(folder: Path) -> None:
         replace(source, module=normal), replace(STATIC, ranges="learned", exceptions=()), Calibration()
     )
     (folder / "integers.json").write_text(json.dumps(asdict(simulated)))
+
+
+def _sum_so_far(path: Path) -> None:
+    """As somebody else exports a module that keeps a state: here of all that it was asked, the sum."""
+    import torch
+    from executorch.exir import to_edge
+    from torch import nn
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("sum", torch.zeros(1, 1))
+
+        def forward(self, x: Any) -> Any:
+            self.sum.add_(x)
+            return self.sum * 1
+
+    path.write_bytes(bytes(to_edge(torch.export.export(Sum(), (torch.ones(1, 1),))).to_executorch().buffer))
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +170,15 @@ def test_answers_are_those_of_the_module_in_any_batch(lowered: Lowered, count: i
     images = pictures(count, seed=1)
     (answers,) = Executorch().open(lowered.model("float")).run({"image": images})
     np.testing.assert_allclose(answers, expected(lowered.weights, images), atol=1e-5)
+
+
+def test_an_answer_does_not_depend_on_what_was_asked_before(lowered: Lowered) -> None:
+    session = Executorch().open(lowered.model("sums"))
+    two, three = ({"input": np.full((1, 1), value, np.float32)} for value in (2, 3))
+    assert [session.run(each)[0].item() for each in (two, three)] == [2, 5], "it keeps a state where it is timed"
+    ask = answering(session)
+    assert [ask(each)[0].item() for each in (two, three, two)] == [2, 3, 2]
+    assert not writes_to_buffers(lowered.path("float").read_bytes()), "what keeps none is not loaded anew each time"
 
 
 def test_int8_answers_are_near_those_of_the_module(lowered: Lowered) -> None:
