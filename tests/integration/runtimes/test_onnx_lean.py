@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from makeweight.artifact.ports import Feeds
+from makeweight.runtimes import traced
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.onnxruntime.lean import lean
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -117,3 +118,11 @@ def _product(weight: Any, among_inputs: bool) -> Any:
         [helper.make_tensor("w", TensorProto.FLOAT, [rows, columns], weight.ravel())],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_more_than_one_file_holds_is_the_recipes_failure(
+    runtime: OnnxRuntime, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traced, "LARGEST", 1000)
+    with pytest.raises(RecipeFailed, match=r"its weights would take 0\.0 GB, and one ONNX file holds at most 0\.0 GB"):
+        runtime.lower(runtime.read(exported), FLOAT16, None, tmp_path / "half.onnx")

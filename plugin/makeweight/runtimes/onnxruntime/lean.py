@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight.artifact.model import Model
+from makeweight.runtimes import traced
 from makeweight.runtimes.onnxruntime import zipmap
 from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs
+from makeweight.runtimes.runtime import RecipeFailed
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 # By ONNX's name, what a tensor's numbers are that may lie in `int32_data`, where one takes up to ten bytes.
@@ -64,8 +66,17 @@ def lean_copy(source: Model, target: Path) -> list[str]:
 
 
 def write(model: Any, target: Path) -> None:
-    """Write a model as one lean file, each time with the same bytes."""
+    """Write a model as one lean file, each time with the same bytes.
+
+    Raises:
+        RecipeFailed: it is more than one file holds.
+    """
     lean(model)
+    size = sum(len(tensor.raw_data) for tensor in all_tensors(model))
+    if size > traced.LARGEST:
+        raise RecipeFailed(
+            f"its weights would take {size / 1e9:.1f} GB, and one ONNX file holds at most {traced.LARGEST / 1e9:.1f} GB"
+        )
     target.write_bytes(model.SerializeToString(deterministic=True))
 
 

@@ -25,8 +25,6 @@ from makeweight.runtimes.onnxruntime.graphs import (
 )
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
-from makeweight.runtimes.runtime import RecipeFailed
-from makeweight.runtimes.traced import LARGEST
 from makeweight.runtimes.weights import Factor, Layer, Stored, convolution, turned
 
 # By operator, at which inputs its weights lie; a product is looked at from the right.
@@ -136,8 +134,6 @@ class OnnxWeights:
             self._graph.node.insert(place, each)
 
     def save(self, target: Path) -> Model:
-        if sum(len(tensor.raw_data) for tensor in self._graph.initializer) > LARGEST:
-            raise RecipeFailed("the changed model is larger than 2 GB, which one ONNX file cannot hold")
         write(self._proto, target)
         made = self._read(target)
         return replace(made, inputs=self._model.inputs, outputs=self._model.outputs)
