@@ -41,11 +41,13 @@ def _asked(job: AnswersJob, model: Answering, reference: Arm | None, samples: Se
     size = job.together or 1
     noises: list[Noise] = []
     mixing: list[Noise] = []
+    first: list[NDArray[Any]] = []
     scores: list[tuple[NDArray[Any], NDArray[Any]]] = []
     refused: str | None = None
     along, number = inputs.axes(job.inputs), itertools.count()
     for some in inputs.alike(samples, size):
         own = [_run(model, feeds) for feeds in some]
+        first = first or own[0]
         noises = noises or [Noise() for _ in own[0]]
         mixing = mixing or [Noise() for _ in own[0]]
         if reference is not None:
@@ -64,6 +66,10 @@ def _asked(job: AnswersJob, model: Answering, reference: Arm | None, samples: Se
                 continue
             for index, (noise, after) in enumerate(zip(mixing, at_once, strict=True)):
                 noise.add(_stacked([answers[index] for answers in own]), after)
+    # last of all, when everything else has been asked
+    again = [Noise() for _ in first]
+    for noise, before, after in zip(again, first, _run(model, samples[0]), strict=True):
+        noise.add(before, after)
     return Result(
         _together(scores),
         {
@@ -73,6 +79,8 @@ def _asked(job: AnswersJob, model: Answering, reference: Arm | None, samples: Se
             "broken": [noise.broken for noise in noises],
             "together": [noise.decibels() for noise in mixing],
             "same_together": [noise.same for noise in mixing],
+            "again": [noise.decibels() for noise in again],
+            "same_again": [noise.same for noise in again],
             "refused": refused,
         },
     )

@@ -327,7 +327,8 @@ class AnswersJob:
     Answers the facts `examples`; by output `decibels` (signal to noise against `reference`, None where nothing could be
     compared), `same` (of integers, how many are the reference's, and of how many), `broken` (numbers that are not
     finite where the reference's are), `together` and `same_together` (the same of answers had together against those
-    had one by one); and `refused` (why it does not take several at once).
+    had one by one), `again` and `same_again` (of the first sample, asked once more at the end, against its first
+    answer); and `refused` (why it does not take several at once).
     """
 
     model: Model

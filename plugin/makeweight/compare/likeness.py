@@ -11,6 +11,7 @@ from makeweight.artifact.model import Model
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed, model_of
 from makeweight.devices.device import Device, DeviceOptions
+from makeweight.measure.elsewhere import beyond_rounding
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError
 from makeweight_probe.__main__ import REFUSED
@@ -70,10 +71,16 @@ def ask(
     pairs = zip(b.model.outputs, matches, strict=True)
     names = [port.name if match is None else match.other.name for port, match in pairs]
     found = [match for match in matches if match is not None]
+    told = [line for match in found for line in match.told]
+    told += [
+        f"`{name}` of {b.model.path.name} is another each time that the same is asked"
+        for name, decibels, same in zip(names, facts["again"], facts["same_again"], strict=True)
+        if beyond_rounding(decibels, same)
+    ]
     return Likeness(
         dict(zip(names, facts["decibels"], strict=True)),
         sum(facts["broken"]),
-        [line for match in found for line in match.told],
+        told,
         {name: each[0] / each[1] for name, each in zip(names, facts["same"], strict=True) if each is not None},
     )
 

@@ -20,7 +20,7 @@ from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed, model_of
 from makeweight.devices.local import Local, LocalOptions
-from makeweight.measure.elsewhere import beyond_ties
+from makeweight.measure.elsewhere import beyond_rounding
 from makeweight.measure.outcomes import classify
 from makeweight.measure.samples import store
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
@@ -45,8 +45,6 @@ FLOOR_DECIBELS = 6.0
 # Of integers, an output is another model's where fewer are the same, and the noise says so too: classes and words are
 # told by their number, pixels and counts by how far off they are.
 LEAST_SAME = 0.5
-# What rounding does to float32 leaves 100 dB and more, a step of integers that tips over now and then 70 and more.
-_ROUNDING_DECIBELS = 60.0
 # What somebody ends a process by, which says nothing of the model in it.
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -68,7 +66,8 @@ def try_out(
         macs: what one inference of the two costs at most; None: nobody knows.
 
     Raises:
-        RecipeFailed: it cannot be opened or run, or answers NaN or infinity where the reference has a number.
+        RecipeFailed: it cannot be opened or run, or answers NaN or infinity where the reference has a number, or
+            otherwise when it is asked the same again.
         UsageError: the examples do not fit its inputs.
         ProcessLost: the process was killed, or failed by itself: for the model, or for the machine.
         EnvironmentFailed, OSError, MemoryError: the machine failed.
@@ -108,9 +107,16 @@ def try_out(
                 f"`{name}` holds NaN or infinity where it was a number before ({broken:,} times in "
                 f"{facts['examples']} examples)"
             )
+    for place, asked in enumerate(zip(facts["again"], facts["same_again"], strict=True)):
+        # where one output alone is judged, the others may be what they like
+        if index in (None, place) and beyond_rounding(*asked):
+            raise RecipeFailed(
+                f"`{names[place]}` is another each time that the same example is asked: it draws random numbers, as a "
+                "model that was exported in training mode does, or keeps a state that nothing resets"
+            )
     pairs = list(zip(facts["together"], facts["same_together"], strict=True))
     mixing = min((each for each, same in pairs if each is not None and same is None), default=None)
-    mixed = (mixing is not None and mixing < _ROUNDING_DECIBELS) or any(map(beyond_ties, facts["same_together"]))
+    mixed = any(beyond_rounding(each, same) for each, same in pairs)
     return Trial(
         examples=facts["examples"] * (model.batch or 1),
         against=None,

@@ -17,6 +17,9 @@ _SLIGHT = 40.0
 """Decibels of noise that is a hundredth of what the answers are: what integers of 8 bits leave themselves."""
 _TIES = 0.02
 """The share of integers that rounding may turn: classes whose scores are as good as equal."""
+_ROUNDING = 60.0
+"""Decibels: what rounding does to float32 leaves 100 and more, a step of integers that tips over now and then 70 and
+more."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,18 @@ def unlike(
             share = noise.same[0] / noise.same[1]
             found.append(Unlike(name, decibels, left, share, compression_same.get(name)))
     return min(found, key=lambda each: each.decibels, default=None)
+
+
+def beyond_rounding(decibels: float | None, same: tuple[int, int] | None) -> bool:
+    """Whether two answers of one model differ by more than the order in which it adds up.
+
+    Args:
+        decibels: signal to noise of the one against the other; None: nothing could be compared.
+        same: see `beyond_ties`; where they are integers, this decides.
+    """
+    if same is not None:
+        return beyond_ties(same)
+    return decibels is not None and decibels < _ROUNDING
 
 
 def beyond_ties(same: tuple[int, int] | None, left: float | None = None) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from makeweight.measure.elsewhere import beyond_rounding
 from makeweight.measure.samples import store
 from makeweight_probe import ProbeFailed, answers, sessions
 from makeweight_probe.answers import MOST_DECIBELS, Noise
@@ -124,6 +125,36 @@ def test_a_model_that_takes_no_batch_is_no_failure(ask: Callable[..., Result]) -
     facts = ask(single, product).facts
     assert facts["refused"] == "one at a time"
     assert facts["decibels"] == [MOST_DECIBELS, MOST_DECIBELS]
+
+
+DRAWN = np.random.default_rng(2)
+
+
+def drawn(x: np.ndarray) -> list[Any]:
+    """As a model in training mode."""
+    scores, sums = product(x)
+    return [scores * DRAWN.standard_normal(scores.shape), sums]
+
+
+def test_what_is_another_each_time_is_told_from_rounding(ask: Callable[..., Result]) -> None:
+    """Of a model that depends on its neighbours the same is asked with none of them."""
+    assert ask(centred, None).facts["again"] == [MOST_DECIBELS, MOST_DECIBELS]
+    facts = ask(drawn, None).facts
+    assert beyond_rounding(facts["again"][0], facts["same_again"][0])
+    assert (facts["again"][1], facts["same_again"]) == (MOST_DECIBELS, [None, None])
+    facts = ask(picked, None).facts
+    assert facts["same_again"] == [None, (1, 1)]
+    assert not any(map(beyond_rounding, facts["again"], facts["same_again"]))
+
+
+@pytest.mark.parametrize(
+    ("decibels", "same", "beyond"),
+    [(59.0, None, True), (61.0, None, False), (None, None, False), (-3.0, (10, 10), False), (90.0, (0, 1), True)],
+)
+def test_integers_are_told_by_how_many_are_the_same(
+    decibels: float | None, same: tuple[int, int] | None, beyond: bool
+) -> None:
+    assert beyond_rounding(decibels, same) == beyond
 
 
 def test_numbers_that_break_are_counted(ask: Callable[..., Result]) -> None:
