@@ -203,6 +203,7 @@ def test_samples_that_do_not_fit_are_told(
         capsys, models / "small.onnx", models / "small.onnx", "--inputs", tmp_path / "real.npz", "--seconds", 1
     )
     assert code == 2
+    assert err.startswith(f"error: {tmp_path / 'real.npz'}: ")
     assert said in err
 
 
@@ -232,6 +233,41 @@ def test_models_with_different_inputs_are_not_compared(
     assert code == 2
     assert said in err
     assert "Only models with the same inputs can be compared." in err
+
+
+def test_an_input_without_a_rank_is_fed_as_the_other_model_or_the_user_says(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    alike(monkeypatch)
+    rankless, small = tiny_models.rankless(tmp_path / "rankless.onnx"), models / "small.onnx"
+    for pair in ((rankless, small), (small, rankless)):
+        assert compare(capsys, *pair)[0] == 0
+    code, _, err = compare(capsys, rankless, rankless)
+    assert (code, "input `x` has no shape in the file" in err, "`--shape x=1,3,224,224`" in err) == (2, True, True)
+    assert compare(capsys, rankless, rankless, "--shape", "x=1,8")[0] == 0
+    np.savez(tmp_path / "real.npz", x=np.ones((4, 8), np.float32))
+    assert compare(capsys, rankless, rankless, "--inputs", tmp_path / "real.npz")[0] == 0
+
+
+def test_an_input_that_is_called_as_targets_are_is_fed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    alike(monkeypatch)
+    decoder = tiny_models.dense(tmp_path / "decoder.onnx", name="target")
+    np.savez(tmp_path / "real.npz", target=np.ones((4, tiny_models.FEATURES), np.float32))
+    assert compare(capsys, decoder, decoder, "--inputs", tmp_path / "real.npz")[0] == 0
+
+
+def test_answers_at_random_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    drawn = tiny_models.drawn(tmp_path / "drawn.onnx")
+    with probing.here():
+        code, out, _ = compare(capsys, drawn, drawn)
+    assert (code, "  `scores` of drawn.onnx is another each time that the same is asked\n" in out) == (0, True)
 
 
 def test_a_model_that_does_not_run_on_made_up_inputs_asks_for_real_ones(

@@ -101,6 +101,7 @@ def verdict(root: Path) -> dict[str, Any]:
             {"task": "regression"},
         ),
         (tiny_models.parts, {"x": X, "target": np.arange(N) % 3}, {}),
+        (tiny_models.rankless, {"x": X, "target": np.arange(N) % 3}, {"model": ", inputs: {x: [N, 8]}"}),
     ],
     ids=[
         "free",
@@ -113,6 +114,7 @@ def verdict(root: Path) -> dict[str, Any]:
         "3 outputs",
         "1 output",
         "a list of tensors",
+        "no rank",
     ],
 )
 def test_it_is_evaluated(
@@ -228,6 +230,18 @@ def test_from_file_to_verdict_and_back_to_stale(
             {},
             "options={'zipmap': False}",
         ),
+        (
+            tiny_models.rankless,
+            {"x": X, "target": np.arange(N) % 3},
+            {},
+            "input `x` has no shape in the file, which does not even say how many axes it has",
+        ),
+        (
+            tiny_models.drawn,
+            {"x": X, "target": np.arange(N) % 3},
+            {},
+            "`scores` is another each time that the same example is asked: it draws random numbers",
+        ),
         (tiny_models.unknown_operator, {"x": X, "target": np.arange(N) % 3}, {}, "FlashFusion"),
         (lambda path: path.write_bytes(b""), {"x": X, "target": np.arange(N) % 3}, {}, "this is an empty file"),
         (lambda _: None, {"x": X, "target": np.arange(N) % 3}, {}, "no such file"),
@@ -241,6 +255,8 @@ def test_from_file_to_verdict_and_back_to_stale(
         "targets",
         "scalar input",
         "ZipMap",
+        "no rank",
+        "random numbers",
         "operator",
         "empty",
         "missing",

@@ -43,6 +43,25 @@ def dense(
     return save(path, nodes, [value(name, [batch, FEATURES])], [value("scores", [batch, outputs])], weights)
 
 
+def rankless(path: Path) -> Path:
+    """The same, and nothing says which shape its input has: ONNX Runtime takes that, and ONNX's checker does not."""
+    model = onnx.load(dense(path))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, path)
+    return path
+
+
+def drawn(path: Path) -> Path:
+    """Scores with random numbers added, as a model has them that samples, or was exported while it trains."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("RandomNormalLike", ["m"], ["noise"]),
+        helper.make_node("Add", ["m", "noise"], ["scores"]),
+    ]
+    weights = {"w": np.ones((FEATURES, CLASSES), np.float32)}
+    return save(path, nodes, [value("x", ["N", FEATURES])], [value("scores", ["N", CLASSES])], weights)
+
+
 def held(path: Path, weight: Any) -> Path:
     """Gives its own weight."""
     out = value("out", list(weight.shape), helper.np_dtype_to_tensor_dtype(weight.dtype))

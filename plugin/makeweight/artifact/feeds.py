@@ -42,12 +42,30 @@ def fit(inputs: Sequence[Port], feeds: Feeds, first: int | None = None) -> Feeds
                 where=_WHERE,
                 do="Mend the loader's shape (one example has no batch dimension), or the model's inputs.",
             )
-    sizes = named_sizes({name: (port.shape, given[name].shape) for name, port in asked.items()}, first)
+    sizes = named_sizes({name: (port.shape, given[name].shape) for name, port in asked.items() if port.ranked}, first)
     found = {
         port.name: _converted(port, given[port.name]) if port.constant is None else _spread(port, sizes)
         for port in inputs
     }
     return {name: np.asarray(values, order="C") for name, values in found.items()}
+
+
+def handed_on(feeds: Feeds, inputs: Sequence[Port], others: Sequence[Port]) -> Feeds:
+    """What one model is fed with, for another with inputs of the same names; `fit` then has it in the types of that.
+    Integers become the real numbers that they stand for, unless the other takes these very integers.
+
+    Args:
+        inputs: of the model that is fed with them.
+        others: of the other one.
+    """
+    found, wanted = dict(feeds), {port.name: port for port in others}
+    for port in inputs:
+        other = wanted.get(port.name)
+        if port.scale is None or other is None or (other.dtype, other.scale) == (port.dtype, port.scale):
+            continue
+        if other.scale is not None or np.dtype(other.dtype or "float32").kind == "f":
+            found[port.name] = _real(feeds[port.name], *port.scale)
+    return found
 
 
 def named_sizes(shapes: Mapping[str, tuple[Shape, tuple[int, ...]]], first: int | None = None) -> dict[str, int]:
@@ -102,6 +120,11 @@ def padded(feeds: Feeds, size: int) -> Feeds:
         name: np.concatenate([values, np.repeat(values[-1:], size - len(values), axis=0)])
         for name, values in feeds.items()
     }
+
+
+def _real(values: NDArray[Any], scale: float, zero: int) -> NDArray[Any]:
+    real: NDArray[Any] = ((values.astype(np.float64) - zero) * scale).astype(np.float32)
+    return real
 
 
 def _quantized(name: str, values: NDArray[Any], scale: float, zero: int, dtype: np.dtype[Any]) -> NDArray[Any]:

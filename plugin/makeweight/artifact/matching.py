@@ -29,6 +29,8 @@ class Match:
     @property
     def fits(self) -> bool:
         """Whether one array could be of both."""
+        if not (self.port.ranked and self.other.ranked):
+            return True
         return _agreement(self.port.shape, self.moved(self.other.shape)) is not None
 
     @property

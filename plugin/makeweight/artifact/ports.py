@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ Shape = tuple[int | str | None, ...]
 Shapes = Mapping[str, tuple[int, ...]]
 """Those of arrays, by name."""
 
+Scale = tuple[float, int]
+"""Scale and zero point of integers that stand for real numbers, `scale * (integer - zero point)`."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -29,15 +33,18 @@ class Port:
     constant: Any = None
     """A number, or nested tuples of them: what it is always fed with, spread over its shape (a state: 0). None: it is
     fed with examples."""
-    scale: tuple[float, int] | None = None
-    """Scale and zero point of integers that stand for real numbers, `scale * (integer - zero point)`; None: they stand
-    for themselves."""
+    scale: Scale | None = None
+    """None: integers stand for themselves."""
+    ranked: bool = True
+    """Of an input, whether it is known how many axes it has; else its shape is empty, and any array may fit."""
 
     def __str__(self) -> str:
-        return f"{self.name} {shown(self.shape)}"
+        return f"{self.name} {shown(self.shape) if self.ranked else '[...]'}"
 
     def takes(self, shape: Sequence[int | str | None]) -> bool:
         """Whether a shape is of its rank, and of its sizes where they are fixed."""
+        if not self.ranked:
+            return True
         return len(shape) == len(self.shape) and all(
             want == have for want, have in zip(self.shape, shape, strict=True) if isinstance(want, int)
         )
@@ -53,9 +60,10 @@ def of_examples(inputs: Iterable[Port]) -> list[Port]:
     return [port for port in inputs if port.constant is None]
 
 
-def types(ports: Iterable[Port]) -> dict[str, str]:
-    """The element type of each, by name."""
-    return {port.name: port.dtype for port in ports}
+def types(ports: Iterable[Port]) -> dict[str, tuple[str, Scale | None]]:
+    """By name, how each has its numbers: the element type, and by which scale integers stand for real numbers. The same
+    byte is another number by another scale."""
+    return {port.name: (port.dtype, port.scale) for port in ports}
 
 
 def batch_size(inputs: Sequence[Port]) -> int | None:
@@ -63,6 +71,27 @@ def batch_size(inputs: Sequence[Port]) -> int | None:
     first = {port.shape[0] for port in of_examples(inputs) if port.shape}
     fixed = {size for size in first if isinstance(size, int)}
     return fixed.pop() if len(fixed) == 1 else None
+
+
+# What exporters and those who call them name the batch; no other size has such a name.
+_BATCH = re.compile(r"batch(_?size)?", re.IGNORECASE)
+
+
+def batch_elsewhere(port: Port) -> str | None:
+    """Why the examples of an input cannot be put together along its first axis: a later one has the name of the batch.
+    None: none has, or no examples feed it."""
+    named = [axis for axis, size in enumerate(port.shape) if isinstance(size, str) and _BATCH.fullmatch(size)]
+    if port.constant is not None or not named or named[0] == 0:
+        return None
+    return (
+        f"input `{port.name}` {shown(port.shape)} has its batch in place {named[0] + 1}, as its sizes are named, and "
+        "examples are put together along the first"
+    )
+
+
+def unknown_rank(port: Port) -> str:
+    """What is to be told of an input that is not `ranked`."""
+    return f"input `{port.name}` has no shape in the file, which does not even say how many axes it has"
 
 
 def free_sizes(inputs: Iterable[Port]) -> list[str]:

@@ -30,9 +30,11 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
     if shapes:
         raise UsageError("sizes of made-up inputs are given, and samples too", where="--shape", do="Give one of them.")
     size = batch_size(ports) or 1
+    names = {port.name for port in ports}
     try:
         with np.load(given, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files if name != "target"}
+            # an example's target is no input, unless the models have one of that name
+            arrays = {name: data[name] for name in data.files if name != "target" or name in names}
     except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
         raise UsageError(f"cannot be read as .npz: {error}", where=str(given)) from error
     count = min((len(values) for values in arrays.values() if values.ndim), default=0) // size
@@ -40,6 +42,22 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
         raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(given))
     return [
         # what is no array of examples (a sampling rate) goes with each of them
-        fit(ports, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()})
+        taken(ports, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()}, given)
         for i in range(min(count, samples.COUNT))
     ]
+
+
+def taken(ports: Sequence[Port], feeds: Feeds, given: Path | None) -> Feeds:
+    """Feeds as a model takes them.
+
+    Raises:
+        UsageError: the user's samples do not fit it.
+    """
+    try:
+        return fit(ports, feeds)
+    except UsageError as error:
+        if given is None:
+            raise
+        # no project has a loader or a declaration here that could be mended
+        do = "Mend the file: arrays by the names of the inputs, in their types, the batch first."
+        raise UsageError(error.what, where=str(given), do=do) from error

@@ -11,7 +11,7 @@ from makeweight import registry
 from makeweight.artifact.kind import kind_of, no_file
 from makeweight.artifact.matching import Match, matched
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Port, Shape
+from makeweight.artifact.ports import Port
 from makeweight.runtimes.runtime import Runtime
 from makeweight_base.errors import UsageError
 
@@ -65,7 +65,7 @@ def shared_inputs(a: Model, b: Model) -> Shared:
             f"{a.path.name} takes {_signature(a)}, and {b.path.name} takes {_signature(b)}",
             do="Only models with the same inputs can be compared.",
         )
-    return Shared([replace(_as_fed(each), shape=_shape(each)) for each in found], found)
+    return Shared([_of_both(each) for each in found], found)
 
 
 def _agree(match: Match) -> bool:
@@ -100,8 +100,12 @@ def _scaled(match: Match) -> list[str]:
     return [f"`{match.port.name}` is fed as real numbers: here {told[0]}, there {told[1]}"]
 
 
-def _shape(match: Match) -> Shape:
-    return tuple(map(_size, match.port.shape, match.moved(match.other.shape)))
+def _of_both(match: Match) -> Port:
+    """The two ports as one, of the shape that one of them alone may have."""
+    fed = _as_fed(match)
+    if match.port.ranked and match.other.ranked:
+        return replace(fed, shape=tuple(map(_size, match.port.shape, match.moved(match.other.shape))))
+    return fed if match.port.ranked else replace(fed, shape=match.other.shape, ranked=match.other.ranked)
 
 
 def _size(one: int | str | None, other: int | str | None) -> int | str | None:

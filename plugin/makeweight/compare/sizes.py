@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from makeweight.artifact.ports import Port, Shape
+from makeweight.artifact.ports import Port, Shape, unknown_rank
 from makeweight_base.errors import UsageError
 
 Asked = Mapping[str, tuple[int, ...]]
@@ -34,7 +34,8 @@ def sized(ports: Sequence[Port], wanted: Asked) -> list[Port]:
     """The inputs with a number for every size.
 
     Raises:
-        UsageError: a size is free besides the batch, and nobody says what it is; or what is said fits no input.
+        UsageError: a size is free besides the batch, or all of an input are, and nobody says what they are; or what is
+            said fits no input.
     """
     batch = next((port.shape[0] for port in ports if port.shape), None)
     names = {size for port in ports for size in port.shape if isinstance(size, str)}
@@ -45,7 +46,14 @@ def sized(ports: Sequence[Port], wanted: Asked) -> list[Port]:
                 f"`{name}={','.join(map(str, numbers))}` fits no input: there is {', '.join(map(str, ports))}",
                 where="--shape",
             )
-    found = [replace(port, shape=_shape(port, batch, wanted)) for port in ports]
+    for port in ports:
+        if not port.ranked and port.name not in wanted:
+            raise UsageError(
+                unknown_rank(port),
+                do=f"Say which to feed, as in `--shape {port.name}=1,3,224,224`, or give real samples with `--inputs "
+                "FILE.npz`.",
+            )
+    found = [replace(port, shape=_shape(port, batch, wanted), ranked=True) for port in ports]
     open_sizes = [port for port in found if not all(isinstance(size, int) for size in port.shape)]
     if open_sizes:
         letter = next((size for port in open_sizes for size in port.shape if isinstance(size, str)), None)

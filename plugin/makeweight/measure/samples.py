@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight.artifact.feeds import fit, padded
+from makeweight.artifact.feeds import fit, handed_on, padded
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port, Shapes, batch_axes, batch_size, types
 from makeweight.user.form import Form
@@ -70,7 +70,9 @@ def in_types_of(model: Model, baseline: Model, path: Path, own: Path) -> str | N
     """The stored samples as a model takes them, in a file of its own; None: it takes them as the baseline does."""
     if types(model.inputs) == types(baseline.inputs):
         return None
-    store(own, [fit(model.inputs, each) for each in inputs.read(str(path))], inputs.axes(str(path)))
+    stored = inputs.read(str(path))
+    taken = [fit(model.inputs, handed_on(each, baseline.inputs, model.inputs)) for each in stored]
+    store(own, taken, inputs.axes(str(path)))
     return str(own)
 
 

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from makeweight.artifact.ports import Port
+from makeweight.artifact.ports import Port, batch_elsewhere, unknown_rank
 from makeweight.starter.draft import Shape
 from makeweight_base.errors import UsageError
 
@@ -79,12 +79,26 @@ def of_model(ports: Sequence[Port], where: str) -> dict[str, Shape]:
     that is free.
 
     Raises:
-        UsageError: there is none, or one has no batch.
+        UsageError: there is none, or one has no batch, or has it elsewhere, or no shape at all.
     """
     if not ports:
         raise UsageError("the model has no input", where=where, do="Export it with its inputs.")
     free = not isinstance(next(iter(ports[0].shape), None), int)
     for port in ports:
+        if not port.ranked:
+            raise UsageError(
+                unknown_rank(port),
+                where=where,
+                do=f"Say it, as in `--inputs {port.name}=N,3,224,224` (N: the batch; a letter is a free size).",
+            )
+        if (told := batch_elsewhere(port)) is not None:
+            sizes = ",".join(["N", *(str(size) if isinstance(size, int) else "T" for size in port.shape[1:])])
+            raise UsageError(
+                told,
+                where=where,
+                do="Export it with the batch first. If the first size is the batch all the same, say so, as in "
+                f"`--inputs {port.name}={sizes}`.",
+            )
         if not port.shape or (free and isinstance(port.shape[0], int)):
             raise UsageError(
                 f"input `{port.name}` [{_written(port.shape)}] does not begin with the batch, so it is the same "
@@ -141,7 +155,7 @@ def must_fit(declared: dict[str, Shape], ports: Sequence[Port], where: str) -> N
     """Raises:
     UsageError: the model's inputs have other names or sizes.
     """
-    has = {port.name: port.shape for port in ports}
+    has = {port.name: port for port in ports}
     if set(declared) != set(has):
         raise UsageError(
             f"the model's inputs are {', '.join(has) or 'none'}, and {', '.join(declared)} were given",
@@ -149,10 +163,9 @@ def must_fit(declared: dict[str, Shape], ports: Sequence[Port], where: str) -> N
             do="Give each of its inputs by the name it has there.",
         )
     for name, shape in declared.items():
-        sizes = zip(has[name], shape, strict=False)
-        if len(has[name]) != len(shape) or any(isinstance(size, int) and size != own for size, own in sizes):
+        if not has[name].takes(shape):
             raise UsageError(
-                f"`{name}` is {_written(has[name])} there, and {','.join(map(str, shape))} was given",
+                f"`{name}` is {_written(has[name].shape)} there, and {','.join(map(str, shape))} was given",
                 where=where,
                 do="Mend `--inputs`.",
             )

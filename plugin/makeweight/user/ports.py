@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from makeweight.artifact.model import Model
-from makeweight.artifact.ports import Port, Shape, of_examples, shown
+from makeweight.artifact.ports import Port, Shape, batch_elsewhere, of_examples, shown, unknown_rank
 from makeweight.config.settings import ModelSettings
 from makeweight.layout import CONFIG
 from makeweight_base.errors import UsageError
@@ -37,12 +37,20 @@ def as_declared(model: Model, declared: ModelSettings) -> Model:
     _refuse_others(model.inputs, declared)
     constants = _constants(declared)
     inputs = [
-        replace(port, shape=_declared_shape(port, declared), constant=constants.get(port.name)) for port in model.inputs
+        replace(port, shape=_declared_shape(port, declared), constant=constants.get(port.name), ranked=True)
+        for port in model.inputs
     ]
     _refuse_without_batch(inputs)
     batch = _batch(inputs)
     inputs = [replace(port, shape=_with_batch(port, inputs, batch)) for port in inputs]
     for port in inputs:
+        if port.name not in declared.inputs and (told := batch_elsewhere(port)) is not None:
+            raise UsageError(
+                told,
+                where=str(declared.file or CONFIG),
+                do="Export it with the batch first. If the first size is the batch all the same, say so: "
+                f"`inputs: {{{port.name}: [N, …]}}` under `model`.",
+            )
         if port.name in declared.constants:
             _refuse_misfit(port)
     return replace(model, inputs=tuple(inputs))
@@ -84,7 +92,15 @@ def _refuse_others(ports: Sequence[Port], declared: ModelSettings) -> None:
 
 def _declared_shape(port: Port, declared: ModelSettings) -> Shape:
     if port.name not in declared.inputs:
-        return port.shape
+        if port.ranked:
+            return port.shape
+        if port.name in declared.constants:
+            return np.shape(declared.constants[port.name])
+        raise UsageError(
+            unknown_rank(port),
+            where=str(declared.file or CONFIG),
+            do=f"Declare it in {CONFIG}: `inputs: {{{port.name}: [N, …]}}` under `model`, N for the batch.",
+        )
     shape = tuple(declared.inputs[port.name])
     own = next(iter(port.shape), None)
     if declared.file is None and isinstance(own, int) and isinstance(next(iter(shape), None), str):

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from makeweight import registry
-from makeweight.artifact.feeds import fit
 from makeweight.artifact.matching import fed
 from makeweight.bench import sitting
 from makeweight.bench.aim import Aim
@@ -65,8 +64,8 @@ def run(
     feeds = inputs.of(given, shared.ports, sizes.asked(shapes))
     # each in the number types, the names and the layout that it takes
     own = [
-        [fit(read[0].inputs, each) for each in feeds],
-        [fit(read[1].inputs, fed(each, shared.matches)) for each in feeds],
+        [inputs.taken(read[0].inputs, each, given) for each in feeds],
+        [inputs.taken(read[1].inputs, fed(each, shared.matches), given) for each in feeds],
     ]
     with tempfile.TemporaryDirectory(prefix="makeweight-compare-") as folder:
         files = [Path(folder, f"inputs-{arm}.npz") for arm in "ab"]

@@ -90,3 +90,30 @@ def test_weights_in_another_file(runtime: OnnxRuntime, exported: Path, tmp_path:
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(UsageError, match=r"the weights lie in `weights\.bin`, which is missing"):
         runtime.open(runtime.read(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (helper.make_sequence_type_proto, "input `x` is a sequence, and models are fed with arrays"),
+        (helper.make_optional_type_proto, "input `x` is optional, and models are fed with arrays"),
+    ],
+    ids=["sequence", "optional"],
+)
+def test_an_input_that_is_no_array_is_told(runtime: OnnxRuntime, tmp_path: Path, make: Any, says: str) -> None:
+    taken = helper.make_value_info("x", make(helper.make_tensor_type_proto(TensorProto.FLOAT, ["N"])))
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [taken], [taken])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    with pytest.raises(UsageError) as caught:
+        runtime.read(path)
+    assert (caught.value.what, caught.value.where) == (says, str(path))
+
+
+def test_an_input_without_a_rank_is_no_single_number(runtime: OnnxRuntime, tmp_path: Path) -> None:
+    taken = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", None), ("c", []))]
+    nodes = [helper.make_node("Mul", ["x", "c"], ["y"])]
+    graph = helper.make_graph(nodes, "g", taken, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    assert [(port.shape, port.ranked) for port in runtime.read(path).inputs] == [((), False), ((), True)]

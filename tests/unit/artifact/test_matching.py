@@ -45,6 +45,7 @@ def test_what_has_no_counterpart_or_another_shape() -> None:
     assert matched(ports(a=(1,), b=(1,)), ports(a=(1,), c=(1,)))[1] is None
     assert not the(matched(ports(x=("N", 4)), ports(x=("N", 5)))).fits
     assert not the(matched(ports(x=("N", 4)), ports(x=("N", 4, 1)))).fits
+    assert the(matched(ports(x=("N", 4)), [Port("x", (), "float32", ranked=False)])).fits, "nobody knows its rank"
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5, 7), (2, 3, 5), (2, 3, 5, 7, 11)], ids=["pictures", "rows", "volumes"])

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight.artifact.feeds import fit
-from makeweight.artifact.ports import Port, batch_size, shown
+from makeweight.artifact.feeds import fit, handed_on
+from makeweight.artifact.ports import Port, batch_elsewhere, batch_size, shown, types
 from makeweight_base.errors import UsageError
 
 
@@ -111,3 +111,42 @@ def test_a_letter_is_one_size_over_all_inputs() -> None:
             fit(ports, feeds | given)
     with pytest.raises(UsageError, match="in example 7, `T` is 5"):
         fit(ports, feeds | {"mask": np.zeros((2, 4))}, 7)
+
+
+COARSE, FINE = (0.5, 10), (0.25, -3)
+
+
+@pytest.mark.parametrize(
+    ("port", "given"),
+    [
+        (Port("x", ("N",), "int8", scale=FINE), [-23, -1, 127]),
+        (Port("x", ("N",), "uint8", scale=COARSE), [0, 11, 210]),
+        (Port("x", ("N",), "float32"), [-5.0, 0.5, 100.0]),
+        (Port("x", ("N",), "int64"), [0, 11, 210]),
+    ],
+    ids=["another scale", "the same scale", "real numbers", "integers that stand for themselves"],
+)
+def test_integers_are_handed_on_as_the_numbers_that_they_stand_for(port: Port, given: list[float]) -> None:
+    """By hand, the steps 0, 11 and 210 are -5, 0.5 and 100: in steps of a quarter from -3 on, -20 - 3, 2 - 3, and 397,
+    of which a byte has 127."""
+    own = [Port("x", ("N",), "uint8", scale=COARSE)]
+    assert types(own) == {"x": ("uint8", COARSE)}
+    handed = fit([port], handed_on({"x": np.array([0, 11, 210], np.uint8)}, own, [port]))["x"]
+    assert (handed.dtype.name, handed.tolist()) == (port.dtype, given)
+
+
+def test_an_input_of_unknown_rank_takes_any_array() -> None:
+    port = Port("x", (), "float32", ranked=False)
+    assert port.takes((2, 3))
+    assert str(port) == "x [...]"
+    assert fit([port, Port("y", ("N",), "float32")], {"x": np.ones((2, 3)), "y": np.ones(2)})["x"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "place"),
+    [(("seq", "batch", 8), 2), ((1, 2, "Batch_Size"), 3), (("batch", "batch"), None), (("N", 8), None)],
+)
+def test_a_batch_that_is_named_elsewhere(shape: tuple[int | str, ...], place: int | None) -> None:
+    told = batch_elsewhere(Port("x", shape, "float32"))
+    assert told is None if place is None else f"has its batch in place {place}," in str(told)
+    assert batch_elsewhere(Port("x", shape, "float32", constant=0)) is None, "a state has it where it likes"

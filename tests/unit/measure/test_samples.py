@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
 from makeweight.measure import samples
 from makeweight.measure.samples import COUNT
 from makeweight.user.split import Split
 from makeweight_probe.inputs import read
+from model_values import invented_model
 from split_values import split_of
 
 
@@ -73,3 +75,19 @@ def test_made_up_inputs_have_the_models_shapes_and_types() -> None:
         for name in feeds:
             np.testing.assert_array_equal(feeds[name], same[name])
     assert not np.array_equal(made[0]["image"], made[1]["image"]), "no two samples alike"
+
+
+def test_samples_in_integers_of_another_scale_are_written_in_the_models_own(tmp_path: Path) -> None:
+    """Where the type is the same, too: 11 is (11 - 10) / 2, in steps of a quarter from -3 on 2 - 3."""
+
+    def bytes_by(scale: tuple[float, int]) -> Model:
+        return invented_model(inputs=(Port("x", ("N",), "int8", scale=scale),))
+
+    stored = tmp_path / "inputs.npz"
+    samples.store(stored, [{"x": np.array([11], np.int8)}])
+    one, other = bytes_by((0.5, 10)), bytes_by((0.25, -3))
+    assert samples.in_types_of(one, one, stored, tmp_path / "own.npz") is None
+    own = samples.in_types_of(other, one, stored, tmp_path / "own.npz")
+    assert own is not None
+    (feeds,) = read(own)
+    assert (feeds["x"].dtype.name, feeds["x"].tolist()) == ("int8", [-1])

@@ -56,6 +56,20 @@ def test_what_does_not_begin_with_the_batch_is_asked_for() -> None:
         inputs.of_model(VOICE[:2], "voice.onnx")
 
 
+def test_what_a_file_leaves_open_is_asked_for() -> None:
+    rankless, second = Port("x", (), "float32", ranked=False), Port("x", ("seq", "batch", 8), "float32")
+    with pytest.raises(UsageError, match="input `x` has no shape in the file") as refused:
+        inputs.of_model([rankless], "net.onnx")
+    assert "`--inputs x=N,3,224,224`" in str(refused.value.do)
+    inputs.must_fit({"x": ["N", 3, 224, 224]}, [rankless], "net.onnx")
+    with pytest.raises(UsageError, match="has its batch in place 2") as refused:
+        inputs.of_model([second], "net.onnx")
+    assert "`--inputs x=N,T,8`" in str(refused.value.do)
+    inputs.must_fit({"x": ["N", "T", 8]}, [second], "net.onnx")
+    with pytest.raises(UsageError, match=r"`x` is \?,\?,8 there, and N,8 was given"):
+        inputs.must_fit({"x": ["N", 8]}, [second], "net.onnx")
+
+
 @pytest.mark.parametrize(
     ("seen", "declared"),
     [

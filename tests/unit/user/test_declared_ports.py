@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ VOICE = (
     Port("state", (2, None, 4), "float32"),
     Port("sr", (), "int64"),
 )
+
+
+RANKLESS = Port("x", (), "float32", ranked=False)
+SECOND = Port("x", ("seq", "batch", 8), "float32")
 
 
 def declared(ports: tuple[Port, ...], **settings: Any) -> tuple[Port, ...]:
@@ -85,12 +90,21 @@ def test_constants_of_any_shape(shape: Shape, value: Any, fed: Any) -> None:
         ((VOICE[0], Port("s", (None, None), "float32")), {"states": ["s"]}, "more sizes are free than the batch"),
         ((VOICE[0], Port("s", (1, "N", "H"), "float32")), {"states": ["s"]}, "more sizes are free than the batch"),
         (VOICE[:1], {"inputs": {"input": ["N"]}}, "input `input` has shape [N, N], and is declared as [N]"),
+        ((RANKLESS,), {}, "input `x` has no shape in the file, which does not even say how many axes it has"),
+        ((VOICE[0], RANKLESS), {"states": ["x"]}, "input `x` has no shape in the file"),
+        ((SECOND,), {}, "input `x` [seq, batch, 8] has its batch in place 2, as its sizes are named"),
     ],
 )
 def test_what_does_not_fit(ports: tuple[Port, ...], settings: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as refused:
         declared(ports, **settings)
     assert says in refused.value.what
+
+
+def test_what_the_file_leaves_open_is_as_declared() -> None:
+    ports = declared((RANKLESS, replace(RANKLESS, name="rates")), inputs={"x": ["N", 3]}, constants={"rates": [1, 2]})
+    assert ports == (Port("x", ("N", 3), "float32"), Port("rates", (2,), "float32", constant=(1, 2)))
+    assert declared((SECOND,), inputs={"x": ["N", "T", 8]})[0].shape == ("N", "T", 8)
 
 
 def test_a_modules_inputs_are_what_is_declared() -> None:

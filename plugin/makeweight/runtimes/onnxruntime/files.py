@@ -6,6 +6,7 @@ Weights outside the file: https://onnx.ai/onnx/repo-docs/ExternalData.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,22 @@ from makeweight_base.errors import UsageError
 
 # What stands in a clone for a file that is kept elsewhere is a few lines.
 _LONGEST_POINTER = 1024
+# What a value may be besides a tensor: https://onnx.ai/onnx/repo-docs/IR.html#static-types
+_NO_ARRAYS = {
+    "map_type": "a dictionary",
+    "opaque_type": "of a type that no library has",
+    "optional_type": "optional",
+    "sequence_type": "a sequence",
+    "sparse_tensor_type": "a sparse tensor",
+}
 
 
 def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
     """The model that begins with this file, as it is once it is taken over.
 
     Raises:
-        UsageError: it is no ONNX file or works with dictionaries inside, or it names one that is missing, cut short or
-            outside its folder.
+        UsageError: it is no ONNX file, takes what is no array or works with dictionaries inside, or it names one that
+            is missing, cut short or outside its folder.
     """
     import onnx
 
@@ -49,11 +58,14 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
             do="Export it with plain arrays, in skl2onnx: convert_sklearn(…, options={'zipmap': False}).",
         )
     weights = {tensor.name for tensor in proto.graph.initializer}
+    taken = [value for value in proto.graph.input if value.name not in weights]
+    for value in taken:
+        _refuse_no_array(path, value)
     return Model(
         folder=path.parent,
         runtime=runtime,
         files=files_of(path.parent, [path.name, *sorted(ends)]),
-        inputs=tuple(_port(value) for value in proto.graph.input if value.name not in weights),
+        inputs=tuple(replace(_port(value), ranked=value.type.tensor_type.HasField("shape")) for value in taken),
         outputs=tuple(_port(value) for value in proto.graph.output),
         packages=versions_of(packages),
     )
@@ -90,6 +102,17 @@ def _refuse_unreadable(path: Path, name: str, end: int) -> None:
             + (f"cut short: {size:,} bytes of at least {end:,}" if pointer is None else pointer.what),
             where=where,
             do="Fetch it or save the model again." if pointer is None else pointer.do,
+        )
+
+
+def _refuse_no_array(path: Path, value: Any) -> None:
+    """Refuse an input that is fed with something else than one array."""
+    kind = value.type.WhichOneof("value")
+    if kind in _NO_ARRAYS:
+        raise UsageError(
+            f"input `{value.name}` is {_NO_ARRAYS[kind]}, and models are fed with arrays",
+            where=str(path),
+            do="Export it with tensors for its inputs; of an optional one, with it or without.",
         )
 
 

@@ -135,8 +135,10 @@ def _sized(model: Any, shapes: Shapes) -> Any:
     sized = deepcopy(model)
     for value in sized.graph.input:
         if value.name in shapes:
-            for dim, size in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
-                dim.dim_value = size
+            dims = value.type.tensor_type.shape.dim
+            del dims[:]  # which may be none, where the file does not say how many there are
+            for size in shapes[value.name]:
+                dims.add().dim_value = size
     return sized
 
 
