@@ -158,6 +158,16 @@ def test_a_metric_of_all_answers_takes_them_of_one_shape(custom: Callable[[str],
     assert "one score for each example" in str(refused.value.do)
 
 
+@pytest.mark.parametrize("code", ["return [0.5] * len(targets)", "return outputs['scale'].sum()"])
+def test_an_output_that_is_one_number_stands_beside_the_others(custom: Callable[[str], Declared], code: str) -> None:
+    declared = custom(code)
+    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    for _ in range(2):
+        finite = keeper.add({"y": np.array([[1.0], [np.nan]]), "scale": np.array(0.25)}, np.zeros(2))
+        assert finite.tolist() == [True, False]
+    assert keeper.kept().arrays["score"].tolist() == ([0.5] * 4 if "len" in code else [0.5])
+
+
 def test_every_class_is_to_be_judged() -> None:
     three = answered([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0]], [0, 1, 2])
     check(project(), three)

@@ -47,7 +47,7 @@ class _Keeper:
             self._scores.append(given)
         known = np.ones(len(targets), bool)
         for values in outputs.values():
-            if values.dtype.kind == "f" and len(values) == len(targets):
+            if values.dtype.kind == "f" and values.ndim and len(values) == len(targets):
                 known &= finite(values)
         return known
 
@@ -66,7 +66,8 @@ class _Keeper:
         UsageError: batches of several shapes are no one array.
         """
         try:
-            return np.concatenate(batches)
+            # what is one number, such as a temperature, is one for each batch
+            return np.concatenate([np.atleast_1d(each) for each in batches])
         except ValueError as error:
             shapes = list(dict.fromkeys(str(list(each.shape)) for each in batches))
             raise UsageError(
