@@ -260,6 +260,17 @@ def test_an_input_that_is_called_as_targets_are_is_fed(
     assert compare(capsys, decoder, decoder, "--inputs", tmp_path / "real.npz")[0] == 0
 
 
+def test_an_output_that_the_second_lacks_is_told(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    parts = tiny_models.parts(tmp_path / "parts.onnx")
+    with probing.here():
+        found = json.loads(compare(capsys, parts, models / "small.onnx", "--json")[1])
+    assert found["signal_to_noise"]["parts"] is None
+    assert found["matched"] == ["no output of small.onnx is `parts`, by name or by place"]
+
+
 def test_answers_at_random_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

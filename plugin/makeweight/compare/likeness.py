@@ -36,7 +36,7 @@ class Likeness:
     broken: int
     """Numbers that are NaN or infinite in B's answers and not in A's."""
     told: list[str]
-    """Which outputs are which, where names or layouts differ."""
+    """Which outputs are which, where names or layouts differ; which are none or tell nothing."""
     same: Mapping[str, float] = field(default_factory=dict)
     """Of outputs that are integers, the share of them that is the same."""
 
@@ -71,14 +71,16 @@ def ask(
     pairs = zip(b.model.outputs, matches, strict=True)
     names = [port.name if match is None else match.other.name for port, match in pairs]
     found = [match for match in matches if match is not None]
+    lacking = [port.name for place, port in enumerate(a.model.outputs) if place not in {each.index for each in found}]
     told = [line for match in found for line in match.told]
+    told += [f"no output of {b.model.path.name} is `{name}`, by name or by place" for name in lacking]
     told += [
         f"`{name}` of {b.model.path.name} is another each time that the same is asked"
         for name, decibels, same in zip(names, facts["again"], facts["same_again"], strict=True)
         if beyond_rounding(decibels, same)
     ]
     return Likeness(
-        dict(zip(names, facts["decibels"], strict=True)),
+        {**dict(zip(names, facts["decibels"], strict=True)), **dict.fromkeys(lacking)},
         sum(facts["broken"]),
         told,
         {name: each[0] / each[1] for name, each in zip(names, facts["same"], strict=True) if each is not None},
