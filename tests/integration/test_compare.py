@@ -19,6 +19,7 @@ from makeweight.compare import likeness
 from makeweight.compare.likeness import Likeness
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.local import Local
+from makeweight.measure import samples
 from makeweight.measure.timings import Timings
 from makeweight_probe.job import Result
 
@@ -258,6 +259,22 @@ def test_an_input_that_is_called_as_targets_are_is_fed(
     decoder = tiny_models.dense(tmp_path / "decoder.onnx", name="target")
     np.savez(tmp_path / "real.npz", target=np.ones((4, tiny_models.FEATURES), np.float32))
     assert compare(capsys, decoder, decoder, "--inputs", tmp_path / "real.npz")[0] == 0
+
+
+def test_a_state_goes_with_each_of_the_examples(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins with two layers, and not with the batch."""
+    undecided(monkeypatch, ratio=0.5, control=1.0, spread=0.001)
+    alike(monkeypatch)
+    stored = list[Any]()
+    monkeypatch.setattr(samples, "store", lambda _, feeds: stored.append(feeds))
+    given = {"sound": np.arange(48.0).reshape(3, 16), "state": np.ones((2, 1, 4)), "rate": np.array(16000)}
+    np.savez(tmp_path / "real.npz", **given)
+    speech = models / "speech.onnx"
+    assert compare(capsys, speech, speech, "--inputs", tmp_path / "real.npz")[0] == 0
+    assert [feeds["sound"][0, 0] for feeds in stored[0]] == [0, 16, 32]
+    assert all(feeds["state"].shape == (2, 1, 4) and feeds["rate"] == 16000 for feeds in stored[0])
 
 
 def test_an_output_that_the_second_lacks_is_told(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,6 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
         return samples.made_up(sized(ports, shapes), seed=0)
     if shapes:
         raise UsageError("sizes of made-up inputs are given, and samples too", where="--shape", do="Give one of them.")
-    size = batch_size(ports) or 1
     names = {port.name for port in ports}
     try:
         with np.load(given, allow_pickle=False) as data:
@@ -37,14 +36,27 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
             arrays = {name: data[name] for name in data.files if name != "target" or name in names}
     except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
         raise UsageError(f"cannot be read as .npz: {error}", where=str(given)) from error
-    count = min((len(values) for values in arrays.values() if values.ndim), default=0) // size
+    whole = set(_whole(ports, arrays))
+    size = batch_size([port for port in ports if port.name not in whole]) or 1
+    count = min((len(values) for name, values in arrays.items() if name not in whole), default=0) // size
     if count == 0:
         raise UsageError(f"holds no {'batch' if size > 1 else 'example'}", where=str(given))
     return [
-        # what is no array of examples (a sampling rate) goes with each of them
-        taken(ports, {name: v[i * size : (i + 1) * size] if v.ndim else v for name, v in arrays.items()}, given)
+        taken(ports, {name: v if name in whole else v[i * size : (i + 1) * size] for name, v in arrays.items()}, given)
         for i in range(min(count, samples.COUNT))
     ]
+
+
+def _whole(ports: Sequence[Port], arrays: Feeds) -> Iterator[str]:
+    """What is no array of examples and goes with each of them: one number (a sampling rate), or what fits an input that
+    begins with a number, where others begin with a free batch and have another number of examples (a state)."""
+    yield from (name for name, values in arrays.items() if not values.ndim)
+    given = [(port, arrays[port.name]) for port in ports if port.name in arrays and arrays[port.name].ndim]
+    fixed = [port.shape != () and isinstance(port.shape[0], int) for port, _ in given]
+    examples = {len(values) for (_, values), begins in zip(given, fixed, strict=True) if not begins}
+    for (port, values), begins in zip(given, fixed, strict=True):
+        if begins and examples and len(values) not in examples and port.takes(values.shape):
+            yield port.name
 
 
 def taken(ports: Sequence[Port], feeds: Feeds, given: Path | None) -> Feeds:

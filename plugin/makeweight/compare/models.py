@@ -87,7 +87,10 @@ def _kind(port: Port) -> str:
 
 
 def _as_fed(match: Match) -> Port:
-    return replace(match.port, dtype="float32", scale=None) if _real(match) else match.port
+    if _real(match):
+        return replace(match.port, dtype="float32", scale=None)
+    # what only one of them has a scale for are the same integers to both
+    return match.port if match.other.scale == match.port.scale else replace(match.port, scale=None)
 
 
 def _scaled(match: Match) -> list[str]:

@@ -77,17 +77,18 @@ def in_types_of(model: Model, baseline: Model, path: Path, own: Path) -> str | N
 
 
 def made_up(ports: Sequence[Port], seed: int) -> list[Feeds]:
-    """Inputs for a model that comes without data: normal numbers for floats, zeros and ones for the rest.
+    """Inputs for a model that comes without data: normal numbers for floats and for what integers stand for, zeros and
+    ones for the rest. `fit` has them in the integers that a model takes.
 
     Sizes that are free are set to 1. Timing hardly depends on values in dense nets; where it does (sparse
     embeddings, early exits), real samples are the answer.
     """
     rng = np.random.default_rng(seed)
 
-    def one(shape: tuple[int | str | None, ...], dtype: str) -> NDArray[Any]:
-        sizes = [size if isinstance(size, int) else 1 for size in shape]
-        kind = np.dtype(dtype or "float32")
+    def one(port: Port) -> NDArray[Any]:
+        sizes = [size if isinstance(size, int) else 1 for size in port.shape]
+        kind = np.dtype("float32" if port.scale is not None else port.dtype or "float32")
         values = rng.standard_normal(sizes) if kind.kind == "f" else rng.integers(0, 2, sizes)
         return np.asarray(values).astype(kind)
 
-    return [{port.name: one(port.shape, port.dtype) for port in ports} for _ in range(8)]
+    return [{port.name: one(port) for port in ports} for _ in range(8)]

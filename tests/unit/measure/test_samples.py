@@ -59,6 +59,7 @@ def test_made_up_inputs_have_the_models_shapes_and_types() -> None:
         Port("tokens", ("N", "T"), "int64"),
         Port("mask", (2, 3), "bool"),
         Port("rate", (), "int64"),
+        Port("steps", (1, 5), "int8", scale=(0.5, 0)),
     ]
     made = samples.made_up(inputs, seed=1)
     again = samples.made_up(inputs, seed=1)
@@ -70,6 +71,7 @@ def test_made_up_inputs_have_the_models_shapes_and_types() -> None:
             "tokens": ((1, 1), "int64"),
             "mask": ((2, 3), "bool"),
             "rate": ((), "int64"),
+            "steps": ((1, 5), "float32"),
         }
         assert all(np.isfinite(values).all() for values in feeds.values())
         for name in feeds:
