@@ -78,7 +78,7 @@ class ExecutorchSession:
             answers = self._module.run_method(METHOD, [self._tensor(values) for values in given])
         except (RuntimeError, TypeError) as error:
             raise RuntimeError(f"{error}{self._misfit(given)}") from error
-        return [answer.numpy() for answer in answers]
+        return [_array(answer) for answer in answers]
 
     def answer(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The same as if nothing had been asked before: a program that writes to its buffers is loaded anew."""
@@ -161,6 +161,16 @@ def _spans(events: Sequence[Table]) -> Iterator[Span]:
             # what a delegate takes beside its operators; all of it, where it does not tell of them
             yield Span(f"{name}{place}", name, None, start, ns)
             part += 1
+
+
+def _array(answer: Any) -> NDArray[Any]:
+    """A tensor as numpy has it; of numbers that numpy has not (bfloat16), in single precision."""
+    array: NDArray[Any]
+    try:
+        array = answer.numpy()
+    except TypeError:
+        array = answer.float().numpy()
+    return array
 
 
 # In the schema of a program, by the places of fields: its plans; of a plan its name and operators; an operator's name.

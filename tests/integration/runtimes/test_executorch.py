@@ -25,7 +25,7 @@ from makeweight.runtimes.runtime import Program
 from makeweight_base.errors import UsageError
 from makeweight_probe.answering import answering
 from makeweight_probe.flatbuffer import root
-from makeweight_probe.sessions.executorch import bookkeeping, open_profiled, writes_to_buffers
+from makeweight_probe.sessions.executorch import _array, bookkeeping, open_profiled, writes_to_buffers
 
 pytestmark = pytest.mark.long
 
@@ -179,6 +179,13 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(lowered: Lowered) ->
     ask = answering(session)
     assert [ask(each)[0].item() for each in (two, three, two)] == [2, 3, 2]
     assert not writes_to_buffers(lowered.path("float").read_bytes()), "what keeps none is not loaded anew each time"
+
+
+def test_answers_in_bfloat16_are_had_in_single_precision() -> None:
+    import torch
+
+    answer = _array(torch.tensor([[1.5, -0.25]], dtype=torch.bfloat16))
+    assert (answer.dtype.name, answer.tolist()) == ("float32", [[1.5, -0.25]])
 
 
 def test_int8_answers_are_near_those_of_the_module(lowered: Lowered) -> None:
