@@ -46,7 +46,7 @@ def test_convolution() -> None:
     assert count(_conv("N", strides=[2, 2], group=2)) == 6 * 3 * 3 * 2 * 9
 
 
-@pytest.mark.parametrize("batch", [1, 5, "N", None])
+@pytest.mark.parametrize("batch", [1, 5, "N", None, 0, -1])
 def test_one_example_costs_the_same_whatever_the_batch(batch: object) -> None:
     assert count(_conv(batch)) == 6 * 6 * 6 * 4 * 9
 
@@ -110,6 +110,13 @@ def test_pictures_of_any_size() -> None:
     sizes = [(8, 8), (8, 12), (5, 7)]
     wanted = [6 * height * width * 4 * 9 for height, width in sizes]
     assert count(model, [{"x": (1, 4, *size)} for size in sizes], 3) == sum(wanted) / 3
+
+
+def test_of_an_input_without_a_rank_what_is_asked_tells_all() -> None:
+    model = _conv("N")
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    assert count(model) is None
+    assert count(model, [{"x": (1, 4, 8, 8)}]) == 6 * 6 * 6 * 4 * 9
 
 
 def test_what_does_not_multiply_costs_nothing() -> None:

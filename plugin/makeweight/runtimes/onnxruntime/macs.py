@@ -150,6 +150,9 @@ def _set_batch(model: Any) -> int:
         dims = value.type.tensor_type.shape.dim
         if value.name in weights or not dims:
             continue
+        for dim in dims:
+            if dim.HasField("dim_value") and dim.dim_value <= 0:  # as some exporters write that it is free
+                dim.ClearField("dim_value")
         if not dims[0].HasField("dim_value"):
             dims[0].dim_value = 1
         sizes.add(dims[0].dim_value)
