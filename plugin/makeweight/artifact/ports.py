@@ -37,16 +37,21 @@ class Port:
     """None: integers stand for themselves."""
     ranked: bool = True
     """Of an input, whether it is known how many axes it has; else its shape is empty, and any array may fit."""
+    bounded: bool = False
+    """Of an input, whether its numbers are sizes at most, any of which may be free: nothing tells which are."""
 
     def __str__(self) -> str:
         return f"{self.name} {shown(self.shape) if self.ranked else '[...]'}"
 
     def takes(self, shape: Sequence[int | str | None]) -> bool:
-        """Whether a shape is of its rank, and of its sizes where they are fixed."""
+        """Whether a shape is of its rank, and of its sizes where they are fixed; of one that is bounded, whether that
+        may be so."""
         if not self.ranked:
             return True
         return len(shape) == len(self.shape) and all(
-            want == have for want, have in zip(self.shape, shape, strict=True) if isinstance(want, int)
+            want == have or (self.bounded and (not isinstance(have, int) or have < want))
+            for want, have in zip(self.shape, shape, strict=True)
+            if isinstance(want, int)
         )
 
 

@@ -37,7 +37,7 @@ def as_declared(model: Model, declared: ModelSettings) -> Model:
     _refuse_others(model.inputs, declared)
     constants = _constants(declared)
     inputs = [
-        replace(port, shape=_declared_shape(port, declared), constant=constants.get(port.name), ranked=True)
+        replace(_of_shape(port, _declared_shape(port, declared)), constant=constants.get(port.name))
         for port in model.inputs
     ]
     _refuse_without_batch(inputs)
@@ -88,6 +88,11 @@ def _refuse_others(ports: Sequence[Port], declared: ModelSettings) -> None:
             where=str(declared.file or CONFIG),
             do=f"Mend `model.inputs` in {CONFIG}.",
         )
+
+
+def _of_shape(port: Port, shape: Shape) -> Port:
+    """An input whose shape is known now."""
+    return replace(port, shape=shape, ranked=True, bounded=False)
 
 
 def _declared_shape(port: Port, declared: ModelSettings) -> Shape:

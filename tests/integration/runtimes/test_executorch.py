@@ -14,14 +14,17 @@ import pytest
 
 from made_once import made_once
 from makeweight.advise import timing
+from makeweight.artifact.feeds import fit
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.cli import main
+from makeweight.config.settings import ModelSettings
 from makeweight.runtimes.executorch import xnnpack
 from makeweight.runtimes.executorch.program import read
 from makeweight.runtimes.executorch.runtime import Executorch
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import Program
+from makeweight.user.ports import as_declared
 from makeweight_base.errors import UsageError
 from makeweight_probe.answering import answering
 from makeweight_probe.flatbuffer import root
@@ -181,6 +184,22 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(lowered: Lowered) ->
     assert not writes_to_buffers(lowered.path("float").read_bytes()), "what keeps none is not loaded anew each time"
 
 
+def test_of_a_program_alone_its_user_says_which_size_is_free(lowered: Lowered) -> None:
+    def declared(size: int | str) -> Model:
+        settings = {"pte": "words.pte", "inputs": {"input": [1, size], "input_1": [1, size]}}
+        return as_declared(lowered.model("words"), ModelSettings.model_validate(settings))
+
+    model = declared("T")
+    assert [(port.shape, port.bounded) for port in model.inputs] == [((1, "T"), False)] * 2
+    given = sentences(1, 5)
+    fed = fit(model.inputs, {"input": given["words"], "input_1": given["mask"]})
+    (answers,) = Executorch().open(model).run(fed)
+    table = np.load(lowered.folder / "words.npy")
+    np.testing.assert_allclose(answers, [table[given["words"][0][given["mask"][0] > 0]].mean(0)], atol=1e-5)
+    with pytest.raises(UsageError, match="is declared as"):
+        declared(LONGEST + 1)
+
+
 def test_answers_in_bfloat16_are_had_in_single_precision() -> None:
     import torch
 
@@ -286,7 +305,7 @@ def test_which_kernels_only_hand_sizes_and_views_on(kernel: str, is_so: bool) ->
 
 def test_a_program_tells_ports_by_their_places(lowered: Lowered) -> None:
     model = lowered.model("float")
-    assert model.inputs == (Port("input", (None, CHANNELS, SIDE, SIDE), "float32"),)
+    assert model.inputs == (Port("input", (None, CHANNELS, SIDE, SIDE), "float32", bounded=True),)
     assert model.outputs == (Port("output", (None, CLASSES), "float32"),)
     assert model.size == lowered.path("float").stat().st_size
 

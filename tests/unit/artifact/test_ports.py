@@ -143,6 +143,15 @@ def test_an_input_of_unknown_rank_takes_any_array() -> None:
 
 
 @pytest.mark.parametrize(
+    ("shape", "takes"),
+    [((1, "T"), True), ((1, 128), True), ((1, 64), True), ((1, 129), False), ((1,), False), ((4, 128), True)],
+)
+def test_sizes_at_most(shape: tuple[int | str, ...], takes: bool) -> None:
+    assert Port("x", (None, 128), "int64", bounded=True).takes(shape) == takes
+    assert not Port("x", (None, 128), "int64").takes((1, "T")), "a size that is fixed is no letter"
+
+
+@pytest.mark.parametrize(
     ("shape", "place"),
     [(("seq", "batch", 8), 2), ((1, 2, "Batch_Size"), 3), (("batch", "batch"), None), (("N", 8), None)],
 )

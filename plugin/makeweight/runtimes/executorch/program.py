@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from makeweight.artifact.ports import Port, Shape
@@ -64,12 +64,14 @@ class Plan:
 
 def ports(plan: Plan) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """Inputs and outputs: a program knows them by their places, and of a free size the largest."""
-    return tuple(_ports("input", plan.inputs)), tuple(_ports("output", plan.outputs))
+    taken = zip(_ports("input", plan.inputs), plan.inputs, strict=True)
+    inputs = tuple(replace(port, bounded=tensor.free) for port, tensor in taken)
+    return inputs, tuple(_ports("output", plan.outputs))
 
 
 def _ports(name: str, tensors: Sequence[Tensor]) -> Iterator[Port]:
     for place, tensor in enumerate(tensors):
-        # of a tensor with a free size nothing tells which it is: it is the batch
+        # of a tensor with a free size nothing tells which it is: it is the batch, where nobody says otherwise
         shape: Shape = (None, *tensor.sizes[1:]) if tensor.free and tensor.sizes else tensor.sizes
         yield Port(f"{name}_{place}" if place else name, shape, tensor.dtype)
 
