@@ -87,7 +87,7 @@ def save(path: Path, *graphs: Graph, nameless: bool = False, signatures: Sequenc
         made.operators = [node(places, of) for of in graph.nodes]
         made.inputs, made.outputs = [places[name] for name in graph.inputs], [places[name] for name in graph.outputs]
         model.subgraphs.append(made)
-    model.signatureDefs = []
+    model.signatureDefs = [] if signatures else None
     for each in signatures:
         places = {name: place for place, name in enumerate(graphs[each.graph].tensors)}
         signature = schema.SignatureDefT()

@@ -105,7 +105,7 @@ def _scaled(match: Match) -> list[str]:
 
 def _of_both(match: Match) -> Port:
     """The two ports as one, of the shape that one of them alone may have."""
-    fed = _as_fed(match)
+    fed = replace(_as_fed(match), bounded=match.port.bounded or match.other.bounded)
     if match.port.ranked and match.other.ranked:
         return replace(fed, shape=tuple(map(_size, match.port.shape, match.moved(match.other.shape))))
     return fed if match.port.ranked else replace(fed, shape=match.other.shape, ranked=match.other.ranked)

@@ -100,3 +100,22 @@ def test_other_inputs_are_refused_with_their_types(other: Port, says: str) -> No
     with pytest.raises(UsageError) as refused:
         _shared(Port("x", ("N", 3), "float32"), other)
     assert says in refused.value.what
+
+
+def test_a_size_that_is_the_largest_may_be_asked_for_smaller() -> None:
+    tagger = invented_model(inputs=(Port("x", ("N", "T"), "int64"),))
+    program = invented_model(inputs=(Port("input", (None, 128), "int64", bounded=True),))
+    for pair in ((tagger, program), (program, tagger)):
+        (port,) = shared_inputs(*pair).ports
+        assert [each.shape for each in sized([port], {})] == [(1, 128)]
+        assert [each.shape for each in sized([port], {port.name: (1, 64)})] == [(1, 64)]
+        with pytest.raises(UsageError, match="fits no input"):
+            sized([port], {port.name: (1, 129)})
+
+
+def test_integers_that_one_alone_has_a_scale_for_are_the_same_to_both() -> None:
+    scaled = invented_model(inputs=(Port("x", ("N",), "int8", scale=(0.5, 0)),))
+    plain = invented_model(inputs=(Port("x", ("N",), "int8"),))
+    for pair in ((scaled, plain), (plain, scaled)):
+        assert shared_inputs(*pair).ports == [Port("x", ("N",), "int8")]
+    assert shared_inputs(scaled, scaled).ports == list(scaled.inputs)
