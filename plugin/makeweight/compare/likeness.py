@@ -72,9 +72,9 @@ def ask(
     names = [port.name if match is None else match.other.name for port, match in pairs]
     found = [match for match in matches if match is not None]
     lacking = [port.name for place, port in enumerate(a.model.outputs) if place not in {each.index for each in found}]
-    told = [line for match in found for line in match.told]
-    told += [f"no output of {b.model.path.name} is `{name}`, by name or by place" for name in lacking]
-    told += [
+    notes = [line for match in found for line in match.told]
+    notes += [f"no output of {b.model.path.name} is `{name}`, by name or by place" for name in lacking]
+    notes += [
         f"`{name}` of {b.model.path.name} is another each time that the same is asked"
         for name, decibels, same in zip(names, facts["again"], facts["same_again"], strict=True)
         if beyond_rounding(decibels, same)
@@ -82,7 +82,7 @@ def ask(
     return Likeness(
         {**dict(zip(names, facts["decibels"], strict=True)), **dict.fromkeys(lacking)},
         sum(facts["broken"]),
-        told,
+        notes,
         {name: each[0] / each[1] for name, each in zip(names, facts["same"], strict=True) if each is not None},
     )
 

@@ -100,7 +100,8 @@ def _declared_shape(port: Port, declared: ModelSettings) -> Shape:
         if port.ranked:
             return port.shape
         if port.name in declared.constants:
-            return np.shape(declared.constants[port.name])
+            shape: Shape = np.shape(declared.constants[port.name])
+            return shape
         raise UsageError(
             unknown_rank(port),
             where=str(declared.file or CONFIG),

@@ -26,6 +26,7 @@ from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import Program
 from makeweight.user.ports import as_declared
 from makeweight_base.errors import UsageError
+from makeweight_base.quiet import quiet
 from makeweight_probe.answering import answering
 from makeweight_probe.flatbuffer import root
 from makeweight_probe.sessions.executorch import _array, bookkeeping, open_profiled, writes_to_buffers
@@ -134,7 +135,8 @@ def _sum_so_far(path: Path) -> None:
             self.sum.add_(x)
             return self.sum * 1
 
-    path.write_bytes(bytes(to_edge(torch.export.export(Sum(), (torch.ones(1, 1),))).to_executorch().buffer))
+    with quiet():
+        path.write_bytes(bytes(to_edge(torch.export.export(Sum(), (torch.ones(1, 1),))).to_executorch().buffer))
 
 
 @pytest.fixture(scope="session")
