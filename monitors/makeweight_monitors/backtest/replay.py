@@ -48,7 +48,7 @@ def replay(
         UsageError: a rule is refused, or rules depend on each other in a circle.
         EnvironmentFailed: the programs fail.
     """
-    rules = [unrolled(rule, recorded.end - recorded.first) for rule in rules]
+    rules = [one for rule in rules for one in unrolled(rule, recorded.end - recorded.first)]
     ordered = layers(rules)
     _keep(programs, folder, recorded.series)
     for number, layer in enumerate(ordered, 1):

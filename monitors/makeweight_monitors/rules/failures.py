@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.metrics import FAILED, PREDICTIONS, REPEATS
+from makeweight_monitors.metrics import FAILED, PREDICTIONS, REPEATS, Metric
 from makeweight_monitors.rules import names, samples, totals
-from makeweight_monitors.rules.promql import CANARY, MEMORY, STABLE, carried, exact, inner, part
+from makeweight_monitors.rules.promql import CANARY, MEMORY, STABLE, accumulated, block, exact, inner, part
 from makeweight_monitors.rules.rollback import ask
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import SPEED
 
+QUIET = "10m"
+"""For so long without an answer at a share, the canary is taken to serve at it no more."""
 _FAILED = 'outcome="failed"'
 
 
@@ -27,35 +29,26 @@ def _evalues(terms: Terms, drop: float) -> Iterator[Rule]:
     """A failed answer is a wrong one: failures may rise by what accuracy may fall. A unit counts once.
 
     At each declared share apart: a time in which both arms fail would else weigh more on the one that had more of the
-    traffic then. Stable need not know that share, so its requests are those from the canary's first answer at it to the
-    last.
+    traffic then. Stable need not know that share, so its requests are those that came while the canary answered at it:
+    not those of the time between, where it comes back to one. Both arms are counted from the first look at both, and
+    anew where that is forgotten: else a bad time of both that only one's counts hold would tell of a difference.
     """
-    found, by = names.FAILURES, ("weight",)
-    canary = terms.of(found.canary)
+    found, asked = names.FAILURES, terms.of(names.EVER["canary", "asked"])
+    none = f"count by (model, revision, weight) ({asked}) * 0"  # a number, even where the counter is none
     yield from totals.rules(terms, FAILED, PREDICTIONS, REPEATS)
-    serving = f"count by (model, revision, weight) ({terms.of(PREDICTIONS.series, CANARY)})"
-    for name, metrics, of in ((found.canary_wrong, (FAILED,), (_FAILED,)), (found.canary, (FAILED, PREDICTIONS), ())):
-        every = "\n+ ".join(exact(metric, terms.model, by, CANARY) for metric in metrics)
-        repeated = exact(REPEATS, terms.model, by, CANARY, *of)
-        yield Recording(name, f"{every}\n- ({repeated}\nor {serving} * 0)")
-    still = f"and on (model, revision) {terms.of(names.SERVING)}"
-    # what was counted at a share of before is shown on and on. Two looks: the second has a scrape of both arms
-    idle = f"(({canary} > 0) <= last_over_time({canary}[{MEMORY}] offset {2 * terms.interval}s))"
-    for name, did, metrics, of in (
-        (found.stable_wrong, names.STABLE_DID["failed"], (FAILED,), (_FAILED,)),
-        (found.stable, names.STABLE_DID["asked"], (FAILED, PREDICTIONS), ()),
+    for of, counted, metrics, repeats in (
+        ("asked", {"canary": found.canary, "stable": found.stable}, (FAILED, PREDICTIONS), ()),
+        ("failed", {"canary": found.canary_wrong, "stable": found.stable_wrong}, (FAILED,), (_FAILED,)),
     ):
-        ever, before, latest = (terms.of(one) for one in did)
-        every = "\n+ ".join(f"sum by (model) ({exact(metric, terms.model, (), STABLE)})" for metric in metrics)
-        repeated = f"sum by (model) ({exact(REPEATS, terms.model, (), STABLE, *of)})"
-        every += f"\n- ({repeated} or sum by (model) ({serving}) * 0)"
-        all_of_it = f"{serving} * 0\n+ on (model) group_left () (\n{inner(every)}\n)"
-        yield Recording(did[0], f"{all_of_it}\nunless {idle}")
-        # while the canary answers at this share: from its first answer on
-        begun = carried(ever, before, "min_over_time", own_first=True)
-        yield Recording(did[1], f"(\n  {ever} and {canary} == 0\n  or {begun}\n)\n{still}")
-        yield Recording(did[2], f"(\n  {carried(ever, latest, 'max_over_time')}\n)\n{still}")
-        yield Recording(name, f"{latest} - {before}\nor\n{canary} * 0")
+        for arm, did in (("canary", _canary_did), ("stable", _stable_did)):
+            ever, name = names.EVER[arm, of], counted[arm]
+            now = did(terms, metrics, repeats)
+            yield Recording(ever, now)
+            # more than ever before: a process that is missed for a look makes the sum fall and rise again
+            rose = f"(\n{inner(now)}\n) - max_over_time({terms.of(ever)}[{MEMORY}] offset 1ms) > 0"
+            if arm == "stable":
+                rose += f"\nunless\n{_away(terms, asked)}"
+            yield Recording(name, accumulated(f"{rose}\nor\n{none}", terms.of(name), none))
     yield from samples.evalue(terms, found, drop)
     yield ask(
         terms,
@@ -67,3 +60,36 @@ def _evalues(terms: Terms, drop: float) -> Iterator[Rule]:
         # both arms are scraped within that: what befalls both is not held against the one that is scraped first
         hold=f"{terms.interval}s",
     )
+
+
+def _canary_did(terms: Terms, metrics: tuple[Metric, ...], repeats: tuple[str, ...]) -> str:
+    by = ("weight",)
+    every = "\n+ ".join(exact(metric, terms.model, by, CANARY) for metric in metrics)
+    return f"{every}\n- ({exact(REPEATS, terms.model, by, CANARY, *repeats)}\nor {_serving(terms)} * 0)"
+
+
+def _stable_did(terms: Terms, metrics: tuple[Metric, ...], repeats: tuple[str, ...]) -> str:
+    """All of it, at each share that the canary has, or had."""
+    every = "\n+ ".join(f"sum by (model) ({exact(metric, terms.model, (), STABLE)})" for metric in metrics)
+    repeated = f"sum by (model) ({exact(REPEATS, terms.model, (), STABLE, *repeats)})"
+    every += f"\n- ({repeated} or sum by (model) ({_serving(terms)}) * 0)"
+    return f"{_serving(terms)} * 0\n+ on (model) group_left () (\n{inner(every)}\n)"
+
+
+def _serving(terms: Terms) -> str:
+    return f"count by (model, revision, weight) ({terms.of(PREDICTIONS.series, CANARY)})"
+
+
+def _away(terms: Terms, asked: str) -> str:
+    """Shares at which the canary does not answer: not yet, no more, or while it answers at another one."""
+    # two looks: the second has a scrape of both arms
+    lately = f"last_over_time({asked}[{MEMORY}] offset {2 * terms.interval}s)"
+    return block(f"""
+        (
+          {asked} == 0
+          or
+          {asked} <= last_over_time({asked}[{MEMORY}] offset {QUIET})
+          or
+          {asked} <= {lately} and on (model, revision) {asked} > {lately}
+        )
+        """)

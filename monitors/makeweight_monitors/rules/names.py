@@ -91,6 +91,10 @@ def _distribution(bins: str, whole: str, events: str, window: str) -> Distributi
 # Counts since the canary began.
 SERVING = "makeweight:canary:serving"
 """How many processes serve a canary that is there."""
+LOOKED = "makeweight:canary:looked"
+KNOWN = "makeweight:canary:known_since"
+"""When it was looked at; and since when without a break so long that what had ended by then is forgotten. By model and
+revision."""
 SCRAPED = "makeweight:processes:serving"
 """When each process was scraped last. By model, boot, job and instance; at the address where it was scraped last."""
 
@@ -132,11 +136,10 @@ answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canar
 FAILURES = _named(Samples, "failures", "failures_rise")
 FAILED = "makeweight:failed:ratio5m"
 """Of the requests of five minutes, the share whose answer failed. By arm."""
-STABLE_DID = {
-    of: tuple(f"makeweight:failures:stable_{of}_{when}" for when in ("ever", "before", "latest"))
-    for of in ("failed", "asked")
+EVER = {
+    (arm, of): f"makeweight:failures:{arm}_{of}_ever" for arm in ("canary", "stable") for of in ("asked", "failed")
 }
-"""Of stable, while the canary serves at a share: all, what it had done before that, and at the end of it."""
+"""By arm, at each share that the canary has or had: all that the canary did at it, and all that stable ever did."""
 
 # Pairs of a shadowed canary. Labels: model, revision.
 PAIRS = _named(Pairs, "pairs", "accuracy_drop")

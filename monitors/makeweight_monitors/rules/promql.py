@@ -67,6 +67,17 @@ def carried(source: str, own: str, function: str = "last_over_time", *, own_firs
     return f"{kept} or {seen}" if own_first else f"{seen} or {kept}"
 
 
+def accumulated(step: str, own: str, none: str) -> str:
+    """The sum of a step over all looks, which the rule carries on itself. A backtest reads this form too, so it is all
+    of the rule.
+
+    Args:
+        step: an expression that has a value at each look, 0 where nothing is to be added.
+        none: an expression of 0 for each series.
+    """
+    return f"(\n{inner(step)}\n)\n+ (last_over_time({own}[{MEMORY}]) or {none})"
+
+
 def beside(canary: str, operator: str, stable: str, by: Iterable[str] = ()) -> str:
     """canary OPERATOR stable, two series by arm; the result bears `model, revision` and what else is in `by`."""
     on = ", ".join(("model", *by))

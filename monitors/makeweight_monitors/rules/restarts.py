@@ -3,6 +3,8 @@
 A test that begins anew sees what was counted since then: no more than the difference to a recorded count. It may begin
 at every full ten minutes of the clock, of which three are looked at; so the rules cost the same however old a canary
 is. Where Prometheus has a gap in its records, the starts that fall into it are not looked at, and nothing else changes.
+Nor are those before a gap that was long enough to forget in: of what is counted anew since, the difference to a count of
+before is no count of anything.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterable
 
 from makeweight_monitors import durations
 from makeweight_monitors.eprocess import CEILING
+from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import block
 from makeweight_monitors.rules.terms import Terms
 
@@ -27,13 +30,15 @@ def many(history: str) -> int:
     return math.ceil(durations.seconds(history) / durations.seconds(EVERY)) + 1
 
 
-def since(count: str) -> str:
+def since(terms: Terms, count: str) -> str:
     """A recorded count, since the canary began and since each of the starts, told apart by `since`."""
     parts = {START: count}
     for age in AGES:
         then = f"last_over_time(last_over_time({count}[5m])[{EVERY}:{EVERY}] offset {age})"
-        # never below zero: a Prometheus that was down for long has forgotten the processes that ended
-        parts[age] = f"clamp_min({count} - {then}, 0)"
+        began = f"time() - time() % {durations.seconds(EVERY):g} - {durations.seconds(age):g}"
+        known = f"and on (model, revision) {terms.of(names.KNOWN)} <= {began}"
+        # never below zero: where a process is missed for a look, the sum falls and rises again
+        parts[age] = f"clamp_min({count} - {then}, 0) {known}"
     return "\nor\n".join(f'label_replace({part}, "since", "{name}", "", "")' for name, part in parts.items())
 
 

@@ -116,7 +116,7 @@ def _evalues(
         (pairs.help, pairs.help_since, HELP),
     ):
         yield Recording(name, exact(metric, terms.model, by, *narrowed, *matchers), labels)
-        yield Recording(name_since, restarts.since(terms.of(name, *narrowed)), labels)
+        yield Recording(name_since, restarts.since(terms, terms.of(name, *narrowed)), labels)
     count, harm, help_, tie = (
         terms.of(name, *narrowed) for name in (pairs.count_since, pairs.harm_since, pairs.help_since, pairs.tie_since)
     )

@@ -28,7 +28,7 @@ def evalue(terms: Terms, samples: Samples, drop: float) -> Iterator[Recording]:
         (samples.stable, samples.stable_since),
         (samples.stable_wrong, samples.stable_wrong_since),
     ):
-        yield Recording(name_since, restarts.since(terms.of(name)))
+        yield Recording(name_since, restarts.since(terms, terms.of(name)))
     canary, canary_wrong, stable, stable_wrong, share, rise, fall, bet, null = (
         terms.of(name)
         for name in (

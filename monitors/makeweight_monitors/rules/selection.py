@@ -24,7 +24,7 @@ def rules(terms: Terms) -> Iterator[Rule]:
         (names.SHADOW_LABELLED, names.SHADOW_LABELLED_SINCE, SHADOW_LABELLED),
     ):
         yield Recording(name, exact(metric, terms.model, ("agree",)))
-        yield Recording(name_since, restarts.since(terms.of(name)))
+        yield Recording(name_since, restarts.since(terms, terms.of(name)))
     pairs, labelled = terms.of(names.SHADOWED), terms.of(names.SHADOW_LABELLED)
     apart, labelled_apart = terms.of(names.SHADOWED, APART), terms.of(names.SHADOW_LABELLED, APART)
     yield Recording(names.PAIR_COVERAGE, f"{labelled} / ({pairs} > 0)")

@@ -36,11 +36,20 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def ended(terms: Terms, read: Collection[str]) -> Iterator[Group]:
-    """The canary's processes that ended, of the totals among the words that other rules read."""
+    """The canary's processes that ended, of the totals among the words that other rules read; and since when it is known
+    what has ended: at the same looks, so that both are forgotten at once.
+    """
     counted = [metric for metric in CATALOGUE if names.ended(metric) in read]
     if counted:
-        rules = (_ended(terms, metric, _arms(metric)[0]) for metric in counted)
-        yield Group("makeweight-ended", tuple(rules), SLOW_INTERVAL)
+        rules = (*_known(terms), *(_ended(terms, metric, _arms(metric)[0]) for metric in counted))
+        yield Group("makeweight-ended", rules, SLOW_INTERVAL)
+
+
+def _known(terms: Terms) -> Iterator[Recording]:
+    serving, looked = terms.of(names.SERVING), terms.of(names.LOOKED)
+    yield Recording(names.LOOKED, f"{serving} * 0 + time()")
+    kept = carried(looked, terms.of(names.KNOWN), "min_over_time", own_first=True)
+    yield Recording(names.KNOWN, f"({kept})\nand on (model, revision) {serving}")
 
 
 def rules(terms: Terms, *metrics: Metric) -> Iterator[Rule]:

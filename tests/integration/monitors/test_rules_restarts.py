@@ -53,6 +53,26 @@ def counted() -> Counts:
 COUNTS = counted()
 
 
+def returning() -> Iterator[Series]:
+    """Elsewhere a canary that answers at 5 % of the traffic from minute 30 to 40, though its series are there before; at
+    25 % until minute 60; and then at 5 % again."""
+    minutes = np.arange(96)
+    small = 20 * (np.clip(minutes - 30, 0, 10) + np.clip(minutes - 60, 0, 30))
+    large = 100 * np.clip(minutes - 40, 0, 20)
+    where = {"environment": "prod", "model": "m", "revision": "r", "boot": "p"}
+    canary = {**where, "variant": "canary"}
+    arms = (
+        (canary | {"weight": "0.05"}, small),
+        (canary | {"weight": "0.25"}, large),
+        (where | {"variant": "stable"}, 380 * minutes),
+    )
+    for labels, counts in arms:
+        for name, by, each in (("predictions", {}, counts), ("failures", {"reason": "status"}, 0 * counts)):
+            points = tuple((START + STEP * int(at), float(count)) for at, count in zip(minutes, each, strict=True))
+            yield Series({"__name__": f"makeweight_{name}_total", **labels, **by}, points)
+    yield Series({"__name__": UP.series, **canary}, tuple((START + STEP * int(at), float(START)) for at in minutes))
+
+
 def recorded() -> Iterator[Series]:
     def series(name: str, counts: NDArray[np.int64], **labels: str) -> Series:
         points = tuple((START + STEP * i, float(count)) for i, count in enumerate(counts))
@@ -79,12 +99,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     programs = prometheus.install()
     folder: Path = tmp_path_factory.mktemp("restarts")
     rules = folder / "rules.yaml"
-    names_of = ("makeweight-serving", "makeweight-failures", "makeweight-rollback")
+    names_of = ("makeweight-serving", "makeweight-failures", "makeweight-rollback", "makeweight-ended")
     sequential = tuple(one for one in generate.groups(TERMS) if one.name in names_of)
     asking = rules_project.narrowed(sequential, {names.ACCURACY_DROP_PAIRED, names.FAILURES_ABOVE_STABLE})
     rules.write_text(text.render(asking, [], TERMS.runbooks))
     recording = [rule for rule in read(rules) if not rule.alert]
-    replay(recording, Recorded(tuple(recorded()), START, START + STEP * STEPS, STEP), programs, folder / "store")
+    replay(recording, Recorded((*recorded(), *returning()), START, START + STEP * STEPS, STEP), programs, folder / "store")
     with throwaway.running(programs, folder / "store", lookback="54s", scrape="1h") as client:
         yield client
 
@@ -109,11 +129,23 @@ def test_the_e_value_is_shared_with_the_tests_that_began_later(answers: Client, 
     starts = [(look - age) // 10 * 10 for age in AGES]
     later = [evalue(since(look, start)) for start in starts if start >= 0]
     expected = eprocess.shared(evalue(since(look, 0)), later, STARTS)
-    (sample,) = answers.query(f'{name}{{model="m"}}', START + STEP * look)
+    (sample,) = answers.query(f'{name}{{model="m", environment=""}}', START + STEP * look)
     assert sample.value == pytest.approx(expected, rel=1e-9)
 
 
 def test_what_breaks_late_is_found_within_a_quarter_of_an_hour(answers: Client) -> None:
     for name, evalue in ((names.PAIRS.evalue, paired), (names.FAILURES.evalue, failing)):
-        (sample,) = answers.query(f'{name}{{model="m"}}', START + STEP * (BREAKS + 15))
+        (sample,) = answers.query(f'{name}{{model="m", environment=""}}', START + STEP * (BREAKS + 15))
         assert sample.value > TERMS.line("paired") > evalue(since(BREAKS + 15, 0)), "the first test alone is too slow"
+
+
+def test_stable_is_counted_at_a_share_while_the_canary_answers_there_as_it_is_look_by_look(answers: Client) -> None:
+    asked = f'{names.FAILURES.stable}{{environment="prod"}}'
+    for minute, expected in (
+        (30, {"0.05": 0, "0.25": 0}),
+        (35, {"0.05": 5 * 380, "0.25": 0}),
+        (60, {"0.05": 10 * 380, "0.25": 20 * 380}),
+        (85, {"0.05": 35 * 380, "0.25": 20 * 380}),
+    ):
+        found = {one.labels["weight"]: one.value for one in answers.query(asked, START + STEP * minute)}
+        assert found == pytest.approx(expected)

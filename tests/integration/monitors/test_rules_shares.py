@@ -28,12 +28,25 @@ def both(labels: dict[str, str], answered: str, failed: str) -> list[dict[str, s
     ]
 
 
-def up(values: str = f"1x{MINUTES}") -> list[dict[str, str]]:
+def up(
+    values: str = f"1x{MINUTES}", arms: tuple[str, ...] = ("canary", "stable"), boot: str = "b"
+) -> list[dict[str, str]]:
     name = "makeweight_observer_start_time_seconds"
     return [
-        {"series": f'{name}{{model="m", revision="r", boot="b", variant="{arm}"}}', "values": values}
-        for arm in ("canary", "stable")
+        {"series": f'{name}{{model="m", revision="r", boot="{boot}", variant="{arm}"}}', "values": values}
+        for arm in arms
     ]
+
+
+def repeats(values: str) -> list[dict[str, str]]:
+    """The canary's at 5 %, as processes tell them."""
+    of = 'makeweight_repeats_total{model="m", revision="r", boot="b", variant="canary", weight="0.05", outcome="%s"}'
+    return [{"series": of % outcome, "values": values} for outcome in ("answered", "failed")]
+
+
+def since(minute: int, name: str, age: str, value: int) -> dict[str, Any]:
+    expression = f'sum({name}{{since="{age}"}}) or vector(-1)'
+    return {"expr": expression, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": value}]}
 
 
 def counted(minute: int, name: str, **by_weight: float) -> dict[str, Any]:
@@ -89,10 +102,55 @@ TESTS = {
             *(fires(minute, 0) for minute in (34, 40, 55)),
         ],
     ),
+    "what stable did while the canary was at another share is nothing to compare it with either": (
+        up()
+        + both(SMALL, "0+14x10 140x29 154+14x19", "0+6x10 60x29 66+6x19")
+        + both(LARGE, "_x10 0+100x30 3000x19", "_x10 0x30 0x19")
+        + both(STABLE, "0+266x10 3040+380x29 14326+266x19", "0+114x10 1140x29 1254+114x19"),
+        [
+            counted(40, STABLE_SINCE, _05=10 * 380, _25=30 * 380),
+            counted(55, STABLE_SINCE, _05=25 * 380, _25=30 * 380),
+            counted(55, WRONG, _05=25 * 114, _25=0),
+            counted(55, names.FAILURES.canary, _05=25 * 20, _25=30 * 100),
+            *(fires(minute, 0) for minute in (45, 55)),
+        ],
+    ),
+    "nor what it did in hours in which the canary had no traffic": (
+        up("1x80")
+        + both(SMALL, "0+14x10 140x49 154+14x19", "0+6x10 60x49 66+6x19")
+        + both(STABLE, "0+266x10 3040+380x49 21926+266x19", "0+114x10 1140x49 1254+114x19"),
+        [
+            # ten minutes of quiet may be no more than that
+            counted(60, STABLE_SINCE, _05=(10 + 9) * 380),
+            counted(75, STABLE_SINCE, _05=(10 + 9 + 15) * 380),
+        ],
+    ),
+    "what either did before the first look at both is held against none": (
+        up() + both(SMALL, "1400+20x60", "600x60") + both(STABLE, "100000+380x60", "0x60"),
+        [
+            counted(30, names.FAILURES.canary, _05=30 * 20),
+            counted(30, names.FAILURES.canary_wrong, _05=0),
+            counted(30, STABLE_SINCE, _05=30 * 380),
+            *(fires(minute, 0) for minute in (5, 30)),
+        ],
+    ),
+    "a canary that is back after more than an hour is not held against what was counted before": (
+        up("1x30 stale", ("canary",)) + up("1x130", ("stable",)) + up("_x102 1x28", ("canary",), "b2")
+        + both(SMALL, "0+200x30 stale", "0x30 stale") + repeats("0x30 stale")
+        + both(SMALL | {"boot": "b2"}, "_x102 0+97x28", "_x102 0+3x28")
+        + both(STABLE, "0+3800x101 387486+3686x28", "0x101 114+114x28"),
+        [
+            counted(38, names.FAILURES.canary, _05=30 * 200),
+            counted(105, names.FAILURES.canary, _05=3 * 100),
+            since(105, names.FAILURES.canary_since, "1h", -1),
+            since(125, names.FAILURES.canary_since, "10m", 15 * 100),
+            *(fires(minute, 0) for minute in (104, 109)),
+        ],
+    ),
 }
 
 
-def test_stable_counts_at_a_share_from_the_canary_s_first_answer_there_to_its_last(tmp_path: Path) -> None:
+def test_stable_counts_at_a_share_while_the_canary_answers_there(tmp_path: Path) -> None:
     groups = rules_project.narrowed(generate.groups(TERMS), {names.FAILURES_ABOVE_STABLE})
     (tmp_path / "rules.yaml").write_text(text.render(groups, [], TERMS.runbooks))
     tests = [

@@ -70,10 +70,19 @@ def test_a_circle_is_refused() -> None:
 def test_what_a_rule_remembers_of_itself_is_read_from_the_past(own_first: bool, function: str) -> None:
     own, source = 'a{m="x}\\"", n="1"}', 'b{m="y"}'
     kept = promql.carried(source, own, function, own_first=own_first)
-    found = unrolled(rule("a", f"sum({kept}) unless c[1h]"), 90.4)
+    (found,) = unrolled(rule("a", f"sum({kept}) unless c[1h]"), 90.4)
     assert found.expression == f"sum({function}({source}[90s])) unless c[90s]"
     other = rule("d", f"a + {function}(b[1h])")
-    assert unrolled(other, 90) is other
+    assert unrolled(other, 90) == [other]
+
+
+def test_what_a_rule_adds_up_from_look_to_look_is_the_sum_of_what_it_added() -> None:
+    own = 'a{m="x}\\""}'
+    kept = promql.accumulated("b - max_over_time(b[1h] offset 1ms) > 0\nor\nc * 0", own, "c * 0")
+    step, whole = unrolled(rule("a", f"{kept}\n", x="y"), 90.4)
+    assert step == rule("a:each_look", "  b - max_over_time(b[1h] offset 1ms) > 0\n  or\n  c * 0", x="y")
+    each = own.replace("a{", "a:each_look{")
+    assert whole == rule("a", f"sum_over_time({each}[90s]) and {each}", x="y")
 
 
 def test_generated_rules_are_read_back(tmp_path: Path) -> None:
@@ -86,7 +95,7 @@ def test_generated_rules_are_read_back(tmp_path: Path) -> None:
     assert (down.hold, down.labels["kind"]) == (120, "alarm")
     with pytest.raises(UsageError, match="in a circle"):
         rulefile.layers(read)
-    assert 2 <= len(rulefile.layers([unrolled(rule, 3600) for rule in read])) <= 16
+    assert 2 <= len(rulefile.layers([one for rule in read for one in unrolled(rule, 3600)])) <= 18
     assert "makeweight_paired_total" in rulefile.raw(read)
 
 

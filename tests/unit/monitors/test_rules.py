@@ -227,7 +227,7 @@ def test_every_recorded_name_is_in_the_list() -> None:
     listed |= {name for family in families for name in astuple(family)}
     exported = {metric.series for metric in CATALOGUE} | {f"{LATENCY.series}_{of}" for of in ("bucket", "count", "sum")}
     listed |= {names.step(series) for series in exported}
-    listed |= {name for did in names.STABLE_DID.values() for name in did}
+    listed |= {*names.EVER.values()}
     listed |= {of(metric) for metric in CATALOGUE for of in (names.total, names.ended)}
     listed |= {name for family in (names.SCORES, names.PREDICTED, names.ERRORS) for name in astuple(family)}
     for rule in loaded(FULL):
