@@ -17,6 +17,7 @@ from examples.digits import data
 from examples.monitoring import interrupted
 from examples.monitoring.serve import Release
 from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.loopback import proxies
 from makeweight_monitors import program
 from makeweight_monitors import reference as references
 from makeweight_monitors.metrics import PREDICTIONS, Variant
@@ -102,7 +103,8 @@ def server(stack: contextlib.ExitStack, folder: Path, release: Release) -> str:
 
 def serve(address: str, release: Release) -> None:
     """Have a server serve something else from now on."""
-    answer = requests.post(f"{address}/-/release", json=asdict(release), timeout=_SECONDS)
+    where = f"{address}/-/release"
+    answer = requests.post(where, json=asdict(release), timeout=_SECONDS, proxies=proxies(where))
     if answer.status_code != 200:
         raise EnvironmentFailed(f"the server does not take a release: {answer.text[:500]}", where=address)
 

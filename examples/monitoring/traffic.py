@@ -18,6 +18,8 @@ import numpy as np
 import requests
 from numpy.typing import NDArray
 
+from makeweight_base.loopback import proxies
+
 CLIENTS = 4
 _SECONDS = 5
 
@@ -119,7 +121,9 @@ class Traffic:
                 due[variant].append({"id": id, "truth": int(self._digits[chosen]), "slice": self._slices[chosen]})
             for variant, labels in due.items():
                 try:
-                    session.post(f"{self._servers[variant]}/labels", json=labels, timeout=_SECONDS).raise_for_status()
+                    where = f"{self._servers[variant]}/labels"
+                    answer = session.post(where, json=labels, timeout=_SECONDS, proxies=proxies(where))
+                    answer.raise_for_status()
                 except requests.RequestException:
                     with self._counting:
                         self.failed += len(labels)

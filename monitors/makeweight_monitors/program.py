@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.loopback import proxies
 
 _SECONDS = 60
 
@@ -61,7 +62,7 @@ def _wait(name: str, process: subprocess.Popen[bytes], ready: str, log: Path) ->
         if process.poll() is not None:
             raise EnvironmentFailed(f"{name} ended at once: {_tail(log)}", where=str(log))
         with contextlib.suppress(requests.RequestException):
-            if requests.get(ready, timeout=1).status_code == 200:
+            if requests.get(ready, timeout=1, proxies=proxies(ready)).status_code == 200:
                 return
         time.sleep(0.05)
     raise EnvironmentFailed(f"{name} was not ready after {_SECONDS} s: {_tail(log)}", where=str(log))

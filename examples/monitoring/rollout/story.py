@@ -21,6 +21,7 @@ from examples.monitoring.rollout.recorded import Recorded, Said, Second, Share
 from examples.monitoring.serve import Release
 from examples.monitoring.traffic import Traffic
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.loopback import proxies
 from makeweight_monitors.prometheus.queries import Client
 from makeweight_monitors.rollback.targets.haproxy import HaproxyTarget
 from makeweight_monitors.rules import names
@@ -146,7 +147,8 @@ class Story:
     def _alerts(self) -> list[dict[str, Any]]:
         if self.trial in self.alerts:
             return []
-        answer = requests.get(f"{self.alertmanager}/api/v2/alerts", params={"filter": 'kind="rollback"'}, timeout=10)
+        where, asked = f"{self.alertmanager}/api/v2/alerts", {"filter": 'kind="rollback"'}
+        answer = requests.get(where, params=asked, timeout=10, proxies=proxies(where))
         answer.raise_for_status()
         return list(answer.json())
 

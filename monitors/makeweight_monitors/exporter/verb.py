@@ -7,6 +7,7 @@ import logging
 import sys
 
 from makeweight_base.errors import Exit, MissingExtra, UsageError
+from makeweight_base.loopback import is_loopback
 from makeweight_monitors.exporter.described import described
 from makeweight_monitors.exporter.limits import Bounds
 
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> Exit:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     models = described(options)
     bearer = None if options.bearer_file is None else Bearer(options.bearer_file)
-    if not server.is_loopback(options.host) and bearer is None and not options.insecure:
+    if not is_loopback(options.host) and bearer is None and not options.insecure:
         raise UsageError(
             "anybody who reaches this address could send events, which decide on rollbacks",
             where=f"--host {options.host}",

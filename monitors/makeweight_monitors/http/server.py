@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import errno
-import ipaddress
 import math
 import signal
 import socket
@@ -50,15 +48,6 @@ def tls(certificate: Path | None, key: Path | None, client_ca: Path | None = Non
             raise UsageError(f"no certificate of a CA: {reason(error)}", where=str(client_ca)) from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from makeweight_base.errors import EnvironmentFailed, UsageError, reason
+from makeweight_base.loopback import proxies
 
 if TYPE_CHECKING:
     import requests
@@ -146,7 +147,9 @@ class Client:
         try:
             # a long expression does not fit into an address
             method = "POST" if "query" in asked else "GET"
-            answer = requests.request(method, where, data=asked, auth=self._sign, timeout=self.seconds)
+            answer = requests.request(
+                method, where, data=asked, auth=self._sign, timeout=self.seconds, proxies=proxies(where)
+            )
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
             raise EnvironmentFailed(f"answered {answer.status_code} and no JSON", where=where, do=do) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight_base.errors import EnvironmentFailed, UsageError
+from makeweight_base.loopback import proxies
 from makeweight_monitors.rollback import signing
 
 _SECONDS = 60
@@ -56,7 +57,15 @@ def _ask(asked: Asked, method: str, path: str, body: bytes) -> dict[str, Any]:
                 session.cert = str(certificate), str(key)
             # a bundle that the environment names would take the place of the one that is given
             session.trust_env = asked.ca is None
-            answer = session.request(method, where, data=body, headers=headers, timeout=_SECONDS, allow_redirects=False)
+            answer = session.request(
+                method,
+                where,
+                data=body,
+                headers=headers,
+                timeout=_SECONDS,
+                allow_redirects=False,
+                proxies=proxies(where),
+            )
         told = answer.json()
     except OSError as error:
         raise EnvironmentFailed(

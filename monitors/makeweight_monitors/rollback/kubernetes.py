@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from makeweight_base import loopback
 from makeweight_base.errors import EnvironmentFailed, UsageError, first_line
 
 FIELD_MANAGER = "makeweight-monitors"
@@ -66,7 +67,9 @@ class Cluster:
         try:
             read = KubeConfig.from_env() if kubeconfig is None else KubeConfig.from_file(kubeconfig)
             config = read.get(context)
-            self._client = Client(config, namespace, Timeout(SECONDS), field_manager=FIELD_MANAGER)
+            # what the environment names, such as a proxy, is for what lies beyond this machine
+            foreign = not loopback.is_here(config.cluster.server)
+            self._client = Client(config, namespace, Timeout(SECONDS), field_manager=FIELD_MANAGER, trust_env=foreign)
         except (*_MALFORMED, ConfigError, AssertionError, OSError, yaml.YAMLError) as error:
             said = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {first_line(error)}"
             raise UsageError(

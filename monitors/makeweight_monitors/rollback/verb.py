@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from makeweight_base.errors import Exit, MissingExtra, UsageError
+from makeweight_base.loopback import is_loopback
 from makeweight_monitors.rollback import asking, audit, logs, signing
 from makeweight_monitors.rollback.arguments import LONGEST, STATE
 
@@ -125,7 +126,7 @@ def _serve(options: argparse.Namespace) -> Exit:
     secret = None
     if options.secret_file is not None or os.environ.get(signing.SECRET):
         secret = signing.secret(options.secret_file)
-    if not server.is_loopback(options.host) and bearer is None and options.tls_client_ca is None:
+    if not is_loopback(options.host) and bearer is None and options.tls_client_ca is None:
         raise UsageError(
             "anybody who reaches this address could send alerts",
             where=f"--host {options.host}",

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from makeweight_base import retry_after
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.forge.quoted import quoted
+from makeweight_base.loopback import proxies
 from makeweight_base.unanswered import why
 
 if TYPE_CHECKING:
@@ -209,7 +210,13 @@ class Client:
             self._session = requests.Session()
         try:
             response = self._session.request(
-                method, self._url(path), params=params, json=body, auth=self._sign, timeout=_TIMEOUT
+                method,
+                self._url(path),
+                params=params,
+                json=body,
+                auth=self._sign,
+                timeout=_TIMEOUT,
+                proxies=proxies(self._url(path)),
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
             raise Unreachable(

@@ -112,6 +112,26 @@ def test_a_canary_is_given_more_and_becomes_stable(server: cluster.ApiServer, tm
 
 
 @BOTH
+def test_a_share_between_two_hundredths_is_the_nearest_that_is_neither_none_nor_all(
+    server: cluster.ApiServer, tmp_path: Path, kind: str
+) -> None:
+    target = put(server, kind, tmp_path, **({"weights": (5, 1, 99)} if kind == "argo-rollouts" else {}))
+    for share, nearest in ((0.004, 0.01), (0.997, 0.99)):
+        target.set(target.get(), share)
+        target.verify(share)
+        assert target.get().share == nearest
+
+
+def test_an_api_server_on_this_machine_is_not_asked_through_a_proxy(
+    server: cluster.ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert put(server, "kserve", tmp_path).get().share == 0.05
+
+
+@BOTH
 def test_a_dry_run_asks_the_server_and_changes_nothing(server: cluster.ApiServer, tmp_path: Path, kind: str) -> None:
     target = put(server, kind, tmp_path)
     before = of(server, kind)

@@ -430,21 +430,6 @@ def test_an_address_is_read(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "plain"),
-    [
-        ("localhost:5000", True),
-        ("127.0.0.1:1", True),
-        ("[::1]:1", True),
-        ("localhost.git.test", False),
-        ("127.0.0.1.git.test", False),
-        ("10.0.0.1", False),
-    ],
-)
-def test_plain_http_is_for_this_machine_alone(host: str, plain: bool) -> None:
-    assert reference.is_loopback(host) is plain
-
-
-@pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ("https://git.test/v2/", "https://GIT.test:443/v2/net", True),

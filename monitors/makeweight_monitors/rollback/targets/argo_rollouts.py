@@ -16,7 +16,7 @@ from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.kubernetes import Kind, settled
 from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, ClusterTarget
-from makeweight_monitors.rollback.targets.target import TargetOptions, agree
+from makeweight_monitors.rollback.targets.target import TargetOptions, agree, parts
 
 
 class ArgoRolloutsOptions(ClusterOptions):
@@ -51,7 +51,8 @@ class ArgoRolloutsTarget(ClusterTarget):
                 return
             hint = " (`spec.paused` is set: nothing goes on)" if rollout["spec"].get("paused") else ""
             said = _status(rollout).get("message") or ""
-            agree(self._placement(rollout).share, share, f"{self.where}{hint}{f' ({said})' if said else ''}")
+            where = f"{self.where}{hint}{f' ({said})' if said else ''}"
+            agree(self._placement(rollout).share, share, where, _most(rollout))
             if _weights(rollout).get("verified") is False:
                 raise EnvironmentFailed("the router does not have the weights that Argo gave it", where=self.where)
 
@@ -98,7 +99,7 @@ def _towards(rollout: dict[str, Any], share: float, where: str) -> dict[str, Any
         index = len(steps)
     else:
         weights = [step.get("setWeight") for step in steps]
-        wanted = round(share * _most(rollout))
+        wanted = parts(share, _most(rollout))
         if wanted not in weights:
             has = ", ".join(str(weight) for weight in weights if weight is not None) or "none"
             raise EnvironmentFailed(

@@ -60,7 +60,7 @@ class HaproxyTarget:
                 raise EnvironmentFailed(f"HAProxy refuses a weight of {server}: {said[:200]}", where=self.address)
 
     def verify(self, share: float) -> None:
-        agree(self.get().share, share, self.address)
+        agree(self.get().share, share, self.address, WHOLE)
 
     def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
         """Nothing: which file a server has is not HAProxy's to know."""

@@ -18,6 +18,7 @@ from makeweight_monitors.rollback.seen import Placement
 from makeweight_monitors.rollback.targets.clustered import Annotated, ClusterOptions, ClusterTarget
 from makeweight_monitors.rollback.targets.target import TargetOptions, agree, parts
 
+_WHOLE = 100
 _KNATIVE = ("Knative", "Serverless")
 """What KServe calls the deployment mode that has revisions, by its version."""
 
@@ -40,7 +41,7 @@ class KserveTarget(ClusterTarget):
     def verify(self, share: float) -> None:
         def so() -> None:
             service = self._read()
-            agree(self._placement(service).share, share, self.where + _not_ready(service))
+            agree(self._placement(service).share, share, self.where + _not_ready(service), _WHOLE)
 
         settled(so)
 
@@ -78,7 +79,7 @@ class KserveTarget(ClusterTarget):
         return Placement(has / 100, told.sha256, told.attempt, mark, told.revision, told.model)
 
     def _towards(self, service: dict[str, Any], share: float) -> dict[str, Any] | None:
-        percent = parts(share, 100)
+        percent = parts(share, _WHOLE)
         if self._placement(service).stable or service["spec"]["predictor"].get("canaryTrafficPercent") == percent:
             return None
         if percent < 100 and not _component(service).get("latestRolledoutRevision"):

@@ -89,9 +89,13 @@ def parts(share: float, whole: int) -> int:
     return round(share * whole) if share in (0, 1) else min(max(round(share * whole), 1), whole - 1)
 
 
-def agree(has: float, wanted: float, where: str) -> None:
+def agree(has: float, wanted: float, where: str, whole: int | None = None) -> None:
     """`verify` of a target that tells shares; EnvironmentFailed: they are not the same. None is none: a canary that is
     rolled back has no rest that is too small to count.
+
+    Args:
+        whole: in how many parts it tells them; None: in any.
     """
-    if abs(has - wanted) > ROUNDED or (has > 0 and wanted <= 0):
+    nearest = wanted if whole is None else parts(wanted, whole) / whole
+    if abs(has - nearest) > ROUNDED or (has > 0 and wanted <= 0):
         raise EnvironmentFailed(f"the canary was to have {wanted:.1%} of the traffic, and has {has:.1%}", where=where)

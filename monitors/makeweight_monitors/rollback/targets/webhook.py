@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.loopback import proxies
 from makeweight_monitors.rollback import signing
 from makeweight_monitors.rollback.case import Canary
 from makeweight_monitors.rollback.seen import Placement
@@ -69,7 +70,14 @@ class WebhookTarget:
         signed = signing.headers(self.secret, "POST", signing.path(self.url), body)
         headers = {"content-type": "application/json", **signed}
         try:
-            answer = requests.post(self.url, data=body, headers=headers, timeout=_SECONDS, allow_redirects=False)
+            answer = requests.post(
+                self.url,
+                data=body,
+                headers=headers,
+                timeout=_SECONDS,
+                allow_redirects=False,
+                proxies=proxies(self.url),
+            )
         except requests.RequestException as error:
             raise EnvironmentFailed(f"no answer to `{what}`: {type(error).__name__}", where=self.where) from error
         if answer.status_code == 409:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -72,15 +71,3 @@ def authority(url: str) -> tuple[str, int | None]:
     except ValueError:
         return "", None
     return there.hostname or "", None if port == _DEFAULT_PORTS.get(there.scheme) else port
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine."""
-    found = _HOST.fullmatch(host)
-    bare = host if found is None else found[1].strip("[]")
-    if bare.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        return False

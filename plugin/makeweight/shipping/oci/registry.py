@@ -21,8 +21,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from makeweight.shipping.oci import manifest
 from makeweight.shipping.oci.credentials import PASSWORD, USER, Credentials
-from makeweight.shipping.oci.reference import Reference, authority, is_loopback
-from makeweight_base import retry_after
+from makeweight.shipping.oci.reference import Reference, authority
+from makeweight_base import loopback, retry_after
 from makeweight_base.errors import EnvironmentFailed
 from makeweight_base.forge.quoted import quoted
 from makeweight_base.unanswered import why
@@ -35,8 +35,6 @@ _TIMEOUT = (5, 120)
 _ATTEMPTS = 5
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
-_NO_PROXY: dict[str, Any] = {"http": None, "https": None, "all": None}
-"""In place of what the environment names: to this machine no way leads over another, where plain http would be read."""
 _LARGEST = 4 << 20
 """Bytes of an answer; the spec wants registries to take manifests up to this size."""
 _SAID = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))')
@@ -100,7 +98,7 @@ class Registry:
         self._tell = tell
         self._session = requests.Session()
         self._authorization = ""
-        scheme = "http" if plain or is_loopback(reference.host) else "https"
+        scheme = "http" if plain or loopback.is_loopback(reference.host) else "https"
         self._repository = f"{scheme}://{reference.machine}/v2/{reference.name}"
 
     def manifest(self, which: str) -> bytes | None:
@@ -219,7 +217,7 @@ class Registry:
                     auth=sign,
                     timeout=_TIMEOUT,
                     stream=True,
-                    proxies=dict(_NO_PROXY) if is_loopback(urlsplit(url).netloc) else None,
+                    proxies=loopback.proxies(url),
                     allow_redirects=method in ("GET", "HEAD"),
                 )
             with response:
@@ -280,7 +278,7 @@ class Registry:
 
     def _refuse_plain(self, url: str) -> None:
         there = urlsplit(url)
-        if there.scheme == "http" and not self._plain and not is_loopback(there.netloc):
+        if there.scheme == "http" and not self._plain and not loopback.is_loopback(there.netloc):
             raise RegistryFailed(
                 "is plain http, which everybody on the way can read",
                 where=_bare(url),
