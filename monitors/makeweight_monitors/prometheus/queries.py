@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import requests
 
 _SECONDS = 60
+_WHOLE = {"partial_response": "false"}
+"""A querier of Thanos then fails where a store does; others do not know this parameter (thanos.io, Query, "Partial
+Response")."""
 MOST_POINTS = 11_000
 """What Prometheus answers for one series of a range query; more is refused."""
 
@@ -139,7 +142,9 @@ class Client:
         return targets
 
     def get(self, path: str, asked: Mapping[str, str]) -> Any:
-        """The `data` of an answer."""
+        """The `data` of an answer: a whole one, where Thanos and VictoriaMetrics would answer with what some of their stores
+        told. A canary that is not in it would be taken for gone.
+        """
         import requests
 
         where = self.url + path
@@ -148,7 +153,12 @@ class Client:
             # a long expression does not fit into an address
             method = "POST" if "query" in asked else "GET"
             answer = requests.request(
-                method, where, data=asked, auth=self._sign, timeout=self.seconds, proxies=proxies(where)
+                method,
+                where,
+                data={**asked, **_WHOLE} if asked else None,
+                auth=self._sign,
+                timeout=self.seconds,
+                proxies=proxies(where),
             )
             body = answer.json()
         except requests.exceptions.JSONDecodeError as error:
@@ -159,6 +169,9 @@ class Client:
             why = body.get("error", "an answer of another form") if isinstance(body, dict) else "no object"
             kind = UsageError if answer.status_code in (400, 422) else EnvironmentFailed
             raise kind(f"{why} (asked: {asked.get('query', '')[:300]})", where=where)
+        if body.get("isPartial") or (not asked and body.get("warnings")):  # of an expression these may be hints
+            said = "it answers with what some of its stores told, and others did not answer"
+            raise EnvironmentFailed(said, where=where)
         return body["data"]
 
 

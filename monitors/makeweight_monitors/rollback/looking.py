@@ -25,6 +25,12 @@ MISSED = 4
 """So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
 _MISSED_NOW = "on (job, instance) up == 0"
+_COUNTED = {
+    "failures": (metrics.PREDICTIONS.series, (CANARY,), names.FAILURES.evalue),
+    "paired": (metrics.PAIRED.series, (), names.PAIRS.evalue),
+    "split": (metrics.SPLIT.series, (CANARY,), names.SPLIT.evalue),
+}
+"""By test: what it counts of a canary, and what comes of it as soon as that is there."""
 
 
 class Looking:
@@ -96,6 +102,7 @@ class Looking:
                 "breakers": f"sum({selector(metrics.SERVING_BREAKER.series, *own)})",
                 "share": f"max({selector(names.SHARE, *own)})",
             }
+            | {f"unjudged by {test}": self._unjudged(test, own) for test in _COUNTED}
         )
         if "age" not in found:
             said = f"{names.WATCHDOG} does not fire: the rules are not evaluated"
@@ -114,7 +121,7 @@ class Looking:
             # the alert is of all environments that this Prometheus knows
             said = f"no process of this environment was scraped for {_UNSEEN}"
             return replace(seen, blind=said, blindness="observers", alerting=alerting)
-        late = None if asks else self._late(groups, found["now"])
+        late = None if asks else self._late(groups, found["now"]) or _blank(found)
         if late is not None:
             return replace(seen, blind=late, blindness="rules", alerting=alerting)
         lines = self.client.query(selector(names.ROLLBACK_LINE, equals("model", self.model))) if asks else []
@@ -128,7 +135,8 @@ class Looking:
             certified=found.get("certified") == 1,
             breakers=int(found.get("breakers", 0)),
             share=found.get("share"),
-            answered=Answered(found["scraped"], found["count"]) if answers else None,
+            # by the clock that everything else here goes by
+            answered=Answered(found["scraped"] + seen.time - found["now"], found["count"]) if answers else None,
         )
 
     def _beat(self, groups: Iterable[Group]) -> float:
@@ -157,6 +165,14 @@ class Looking:
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
         return None
 
+    def _unjudged(self, test: str, own: tuple[str, ...]) -> str:
+        """Has a value where a test ought to judge, and does not: of a rule that only records, and fails, no alert tells."""
+        series, matchers, evalue = _COUNTED[test]
+        up, counted = selector(metrics.UP.series, *own, CANARY), selector(series, *own, *matchers)
+        there = " and on () ".join(f"count({one} and {one} offset {_UNSEEN})" for one in (up, counted))
+        declared = selector(names.TOLERATED_DROP, self._of[0], equals("test", test))
+        return f"{there} and on () {declared} unless on () {selector(evalue, *own)}"
+
     def _alerting(self, given: Mapping[str, Any]) -> Alerting | None:
         labels = given["labels"]
         kind = labels.get("kind", "")
@@ -182,6 +198,14 @@ class Looking:
         """Where the alerts on it are drawn."""
         asked = selector("ALERTS", equals("model", self.model), equals("sha256", canary.sha256))
         return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
+
+
+def _blank(found: Mapping[str, float]) -> str | None:
+    """Which test has nothing to say of a canary that is counted."""
+    for test in _COUNTED:
+        if f"unjudged by {test}" in found:
+            return f"the test `{test}` has no e-value, though what it counts has come for {_UNSEEN}: its rules fail"
+    return None
 
 
 def old_after(interval: float) -> float:

@@ -62,6 +62,17 @@ def test_a_rollback_from_the_alert_to_the_last_answer(one: Controlled) -> None:
     assert isinstance(audit.verify(one.journal.log, one.journal.head()), Head)
 
 
+@pytest.mark.parametrize("ahead", [400.0, -400.0], ids=["ahead", "behind"])
+def test_a_rollback_is_confirmed_by_a_prometheus_whose_clock_is_another(one: Controlled, ahead: float) -> None:
+    one.prometheus.asks()
+    for _ in range(4):
+        theirs = one.prometheus.time + 5.0 + ahead
+        one.prometheus.answers = {_ANSWERED: 70.0, "vector(time())": theirs, "min(timestamp": theirs}
+        assert one.stages != ["rolled_back"]
+        one.tick(later=5.0)
+    assert one.stages == ["rolled_back"]
+
+
 STEPS = [("set", 0), ("verify", 0), ("finalize", 0), *(("note", number) for number in range(7))]
 
 
@@ -177,6 +188,11 @@ SILENT_AND_ASKED: dict[str, tuple[Callable[[Told], object], str, Blindness]] = {
     "a test that cannot be evaluated": (
         lambda told: setattr(told, "failing", "many-to-many matching not allowed"),
         "a test of makeweight-rollback cannot be evaluated: many-to-many matching not allowed",
+        "rules",
+    ),
+    "a test without a value, since what it reads is not recorded": (
+        lambda told: told.answers.update({"unjudged by paired": 1.0}),
+        "the test `paired` has no e-value, though what it counts has come for 5m: its rules fail",
         "rules",
     ),
     "of one environment, though another is seen": (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.prometheus.queries import Client
 
 RULE: dict[str, Any] = {"name": "A", "query": "x > 5", "alerts": [], "health": "err", "lastError": "many-to-many"}
@@ -77,3 +79,39 @@ def test_a_token_that_is_exchanged_is_shown_from_the_next_question_on(
 def test_a_token_that_is_not_there_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the token cannot be read"):
         Client("http://prometheus:9090", tmp_path / "token")
+
+
+@pytest.mark.parametrize(
+    ("answer", "ask"),
+    [
+        ({"isPartial": True, "data": {"resultType": "vector", "result": []}}, lambda client: client.query("up")),
+        ({"warnings": ["no answer of a store"], "data": {"groups": []}}, lambda client: client.alerting()),
+    ],
+    ids=["of series", "of rules"],
+)
+def test_what_only_some_stores_told_is_no_answer(
+    answer: dict[str, Any], ask: Callable[[Client], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A canary that is not in it would be taken for gone, and its rollback for done."""
+    told = requests.Response()
+    told.status_code, told._content = 200, json.dumps({"status": "success", **answer}).encode()
+    asked: list[Any] = []
+
+    def request(*_: str, **given: Any) -> requests.Response:
+        asked.append(given["data"])
+        return told
+
+    monkeypatch.setattr(requests, "request", request)
+    with pytest.raises(EnvironmentFailed, match="others did not answer"):
+        ask(Client("http://store:8481"))
+    # of an expression Thanos is told so, whose warnings may be mere hints
+    assert asked == [None] or asked[0]["partial_response"] == "false"
+
+
+def test_a_hint_about_an_expression_is_no_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = requests.Response()
+    data = {"resultType": "scalar", "result": [5, "1"]}
+    told.status_code = 200
+    told._content = json.dumps({"status": "success", "warnings": ["this may be no counter"], "data": data}).encode()
+    monkeypatch.setattr(requests, "request", lambda *_, **__: told)
+    assert Client("http://prometheus:9090").query("1")[0].value == 1
