@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import metrics
 from makeweight_monitors.rollback.guards import GUARDS
-from makeweight_monitors.rollback.looking import old_after, rules_age
+from makeweight_monitors.rollback.looking import COUNTED, old_after, rules_age, unjudged
 from makeweight_monitors.rollback.promotion import OF_THE_BUDGET
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, inner, number, selector
@@ -31,6 +31,7 @@ class Standing:
     def __init__(self, terms: Terms, scope: Mapping[str, str]) -> None:
         self.terms, self.scope = terms, scope
         self._own = [equals(*label) for label in scope.items()]
+        self._all = [equals("model", terms.model), *self._own]
         # what bears no environment concerns all of them
         self._or_none = [f'{label}=~"{value}|"' for label, value in scope.items()]
 
@@ -49,6 +50,7 @@ class Standing:
             self._alerts(equals("alertname", names.NOTHING_OBSERVED), _FIRING),
             f"({self._asking()} and {_CANARY} {self._serving()})",
             *self._guarding(sorted(GUARDS)),
+            *(f"({unjudged(test, self._all)})" for test in self.terms.families() if test in COUNTED),
         ]
         well += [f"unless on () {one}" for one in (*silent, *against)]
         well.append(f"and on () {self._serving()}")

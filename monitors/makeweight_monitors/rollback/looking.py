@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ MISSED = 4
 """So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
 _MISSED_NOW = "on (job, instance) up == 0"
-_COUNTED = {
+COUNTED = {
     "failures": (metrics.PREDICTIONS.series, (CANARY,), names.FAILURES.evalue),
     "paired": (metrics.PAIRED.series, (), names.PAIRS.evalue),
     "split": (metrics.SPLIT.series, (CANARY,), names.SPLIT.evalue),
@@ -102,14 +102,15 @@ class Looking:
                 "breakers": f"sum({selector(metrics.SERVING_BREAKER.series, *own)})",
                 "share": f"max({selector(names.SHARE, *own)})",
             }
-            | {f"unjudged by {test}": self._unjudged(test, own) for test in _COUNTED}
+            | {f"unjudged by {test}": unjudged(test, own) for test in COUNTED}
         )
         if "age" not in found:
             said = f"{names.WATCHDOG} does not fire: the rules are not evaluated"
             return replace(seen, blind=said, blindness="rules")
         groups = self.client.alerting()
-        if found["age"] > old_after(self._beat(groups)):
-            said = f"the rules were last evaluated {found['age']:.0f} s ago"
+        age, interval = self._watchdog(groups, found)
+        if age > old_after(interval):
+            said = f"the rules were last evaluated {age:.0f} s ago"
             return replace(seen, blind=said, blindness="rules")
         alerts = (given for group in groups for given in group.alerts)
         alerting = tuple(one for given in alerts if (one := self._alerting(given)) is not None)
@@ -139,16 +140,18 @@ class Looking:
             answered=Answered(found["scraped"] + seen.time - found["now"], found["count"]) if answers else None,
         )
 
-    def _beat(self, groups: Iterable[Group]) -> float:
-        """Seconds between two evaluations of the watchdog; 0: none is told."""
+    def _watchdog(self, groups: Iterable[Group], found: Mapping[str, float]) -> tuple[float, float]:
+        """Seconds since it was evaluated, and between two times of that: as its group tells, for what it recorded may be
+        dated back, in Mimir by a minute (`ruler_evaluation_delay_duration`; Prometheus: `rule_query_offset`).
+        """
         own = (names.WATCHDOG, self.model)
-        told = (
-            group.interval
+        told = [
+            (found["now"] - group.evaluated, group.interval)
             for group in groups
             for alert in group.alerts
             if (alert["labels"]["alertname"], alert["labels"].get("model")) == own
-        )
-        return max(told, default=0.0)
+        ]
+        return min(told, default=(found["age"], 0.0))
 
     def _late(self, groups: Iterable[Group], now: float) -> str | None:
         """Whether any group of this model is behind, or a test of it fails: each is evaluated by itself, and the
@@ -164,14 +167,6 @@ class Looking:
                     return f"the rules of {group.name} have not been evaluated yet"
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
         return None
-
-    def _unjudged(self, test: str, own: tuple[str, ...]) -> str:
-        """Has a value where a test ought to judge, and does not: of a rule that only records, and fails, no alert tells."""
-        series, matchers, evalue = _COUNTED[test]
-        up, counted = selector(metrics.UP.series, *own, CANARY), selector(series, *own, *matchers)
-        there = " and on () ".join(f"count({one} and {one} offset {_UNSEEN})" for one in (up, counted))
-        declared = selector(names.TOLERATED_DROP, self._of[0], equals("test", test))
-        return f"{there} and on () {declared} unless on () {selector(evalue, *own)}"
 
     def _alerting(self, given: Mapping[str, Any]) -> Alerting | None:
         labels = given["labels"]
@@ -202,7 +197,7 @@ class Looking:
 
 def _blank(found: Mapping[str, float]) -> str | None:
     """Which test has nothing to say of a canary that is counted."""
-    for test in _COUNTED:
+    for test in COUNTED:
         if f"unjudged by {test}" in found:
             return f"the test `{test}` has no e-value, though what it counts has come for {_UNSEEN}: its rules fail"
     return None
@@ -217,6 +212,17 @@ def rules_age(model: str) -> str:
     """Seconds since its rules were last evaluated; nothing where the watchdog does not fire."""
     watchdog = selector("ALERTS", equals("alertname", names.WATCHDOG), equals("model", model))
     return f"time() - max(timestamp({watchdog}))"
+
+
+def unjudged(test: str, own: Sequence[str]) -> str:
+    """Has a value where one of `COUNTED` ought to judge, and does not: of a rule that only records, and fails, no alert
+    tells. `own`: the matchers of whose series are meant, the model's first.
+    """
+    series, matchers, evalue = COUNTED[test]
+    up, counted = selector(metrics.UP.series, *own, CANARY), selector(series, *own, *matchers)
+    there = " and on () ".join(f"count({one} and {one} offset {_UNSEEN})" for one in (up, counted))
+    declared = selector(names.TOLERATED_DROP, own[0], equals("test", test))
+    return f"{there} and on () {declared} unless on () {selector(evalue, *own)}"
 
 
 def _scraped(series: str) -> str:

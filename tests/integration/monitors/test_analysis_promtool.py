@@ -80,22 +80,35 @@ CASES: dict[str, tuple[list[Series], int, int]] = {
 }
 
 
+_COUNTED: list[Series] = [
+    *WELL,
+    (metrics.PREDICTIONS.series, {**SEEN, "variant": "canary", "boot": "x"}, "7"),
+    (names.TOLERATED_DROP, {"test": "failures"}, "0.01"),
+]
+LASTING: dict[str, tuple[list[Series], int, int]] = {
+    # the same, ten minutes later
+    "what a test counts comes, and no value of it": (_COUNTED, -1, -1),
+    "its value too": ([*_COUNTED, (names.FAILURES.evalue, SEEN, "1")], 0, 0),
+}
+
+
 @pytest.mark.parametrize("which", ["watched", "good"])
 def test_the_number_of_each_state_of_affairs(which: str, tmp_path: Path) -> None:
     terms, _ = rules_project.digits()
     query = getattr(Standing(terms, SCOPE), which)()
     (tmp_path / "rules.yaml").write_text("groups: []\n")
     tests = []
-    for name, (series, watched, good) in CASES.items():
+    for name, (series, watched, good) in {**CASES, **LASTING}.items():
+        seconds, many = (600, 41) if name in LASTING else (150, 11)
         given = [
             {
                 "series": selector(one, *(equals(*label) for label in {"model": "digits", **labels}.items())),
-                "values": value if "_" in value else " ".join([value] * 11),
+                "values": value if "_" in value else " ".join([value] * many),
             }
             for one, labels, value in series
         ]
         expected = {"labels": "{}", "value": watched if which == "watched" else good}
-        asked = {"expr": query, "eval_time": "150s", "exp_samples": [expected]}
+        asked = {"expr": query, "eval_time": f"{seconds}s", "exp_samples": [expected]}
         tests.append({"name": name, "interval": "15s", "input_series": given, "promql_expr_test": [asked]})
     content = {"rule_files": ["rules.yaml"], "evaluation_interval": "15s", "tests": tests}
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(content))

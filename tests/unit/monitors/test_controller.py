@@ -162,6 +162,12 @@ def test_how_old_the_watchdog_may_be_goes_by_how_often_it_is_evaluated(
     assert one.controller.health.blind == blind
 
 
+def test_rules_whose_records_are_dated_back_are_not_late(one: Controlled) -> None:
+    one.prometheus.answers = {"age": 75.0}
+    one.tick()
+    assert one.controller.health.blind == ""
+
+
 def test_its_health_is_that_of_the_canary_that_serves(one: Controlled) -> None:
     """Beside one that is being rolled back, of which nothing is known."""
     one.prometheus.asks()
