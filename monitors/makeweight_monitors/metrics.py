@@ -299,3 +299,5 @@ LATENCY_BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0
 """Upper bounds in seconds."""
 MOST_CLASSES = 1000
 """Class label values beyond this many are counted under `other`."""
+ROUNDED = 0.005
+"""Two shares of the traffic this near are the same: what moves it counts in whole weights, such as 1/256."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from makeweight_monitors.metrics import ROUNDED
 from makeweight_monitors.rollback import guards, promotion
 from makeweight_monitors.rollback.case import Case, Deed, Kind, Phase, Stage
-from makeweight_monitors.rollback.policy import ROUNDED, Policy
+from makeweight_monitors.rollback.policy import Policy
 from makeweight_monitors.rollback.seen import Alerting, Seen
 
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from makeweight_monitors.metrics import Blindness
+from makeweight_monitors.metrics import ROUNDED, Blindness
 
-ROUNDED = 0.005
-"""Two shares this near are the same: targets count in whole weights, such as 1/256."""
 Silence = Literal["hold", "rollback"]
 
 

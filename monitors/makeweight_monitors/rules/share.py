@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from makeweight_monitors.metrics import DECLARED_SHARE, FAILED, PREDICTIONS
+from makeweight_monitors.metrics import DECLARED_SHARE, FAILED, PREDICTIONS, ROUNDED
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY
-from makeweight_monitors.rules.rule import Alert, Comparison, Group, Level, Recording, Rule
+from makeweight_monitors.rules.rule import Alert, Group, Level, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
 from makeweight_monitors.rules.windows import COMPARE
 
@@ -34,13 +34,15 @@ def _rules(terms: Terms) -> Iterator[Rule]:
     )
     yield Alert(
         names.SHARE_OFF,
-        Comparison(f"abs({terms.of(names.SHARE_DEVIATIONS)})", ">", MOST_DEVIATIONS),
+        # of many requests chance makes less than what weights are rounded to
+        f"abs({terms.of(names.SHARE_DEVIATIONS)}) > {MOST_DEVIATIONS}\nand\nabs({actual} - {declared}) > {ROUNDED}",
         Level("alarm", "ticket"),
         # longer than the window: after a step of the rollout it holds requests of both shares
         hold="35m",
         summary="{{ $labels.model }} {{ $labels.revision }}: the canary gets more or fewer requests than was declared",
         description="Its share of half an hour's requests is {{ $value | humanize }} standard deviations from its "
-        f"`weight`, and chance alone makes fewer than {MOST_DEVIATIONS}. Compare {names.SHARE} with "
+        f"`weight`, and chance alone makes fewer than {MOST_DEVIATIONS}; and more than half a hundredth of all requests. "
+        f"Compare {names.SHARE} with "
         f"{names.SHARE_DECLARED}: set the router, or the `weight`, to what is meant. If both are, look for clients "
         "that are kept to one arm, and for processes that are not scraped. While this fires no test of labels is acted "
         "on: a canary that is wrong too often is not rolled back for it.",

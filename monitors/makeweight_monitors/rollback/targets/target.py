@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_monitors.metrics import ROUNDED
 from makeweight_monitors.rollback.case import Canary
-from makeweight_monitors.rollback.policy import ROUNDED
 from makeweight_monitors.rollback.seen import Placement
 
 

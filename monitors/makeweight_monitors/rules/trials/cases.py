@@ -266,6 +266,9 @@ def _blind(terms: Terms, existing: frozenset[str]) -> Iterator[Trial]:
     # a step is of a minute, and one of four is seen here: enough that a quarter of the requests tells it
     more = spoiled(lasting, metrics.PREDICTIONS, _OF_CANARY, 700)
     yield Trial("the canary gets more than its share", more, {names.SHARE_OFF}, {names.SHARE_OFF}, LONG)
+    # a share of 0.503 for a half, as of weights that are rounded
+    busy = spoiled(spoiled(lasting, metrics.PREDICTIONS, {}, 1_200_000), metrics.PREDICTIONS, _OF_CANARY, 607_000)
+    yield Trial("many requests, and a share that is rounded", busy, {names.WATCHDOG}, {names.SHARE_OFF}, LONG)
 
 
 def _left(rows: Iterable[Row], minute: int) -> Iterator[Row]:
