@@ -90,7 +90,8 @@ class Client:
         if answer["resultType"] == "scalar":
             time, value = answer["result"]
             return [Sample({}, float(value), time)]
-        return [Sample(row["metric"], float(row["value"][1]), row["value"][0]) for row in answer["result"]]
+        rows = ((row["metric"], self._told(row, "value")) for row in answer["result"])
+        return [Sample(labels, float(value), time) for labels, (time, value) in rows]
 
     def numbers(self, expressions: Mapping[str, str]) -> dict[str, float]:
         """Of expressions that have one series without labels, or none, what each has now, by its name; one request."""
@@ -106,8 +107,15 @@ class Client:
             asked = {"query": expression, "start": start + first * step, "end": start + last * step, "step": step}
             for row in self.get("/api/v1/query_range", {key: str(value) for key, value in asked.items()})["result"]:
                 points = joined.setdefault(tuple(sorted(row["metric"].items())), [])
-                points += [(float(time), float(value)) for time, value in row["values"]]
+                points += [(float(time), float(value)) for time, value in self._told(row, "values")]
         return [Series(dict(labels), tuple(points)) for labels, points in joined.items()]
+
+    def _told(self, row: Mapping[str, Any], key: str) -> Any:
+        if key not in row:  # but `histogram`, or `histograms`
+            name = row["metric"].get("__name__", "an expression")
+            do = "Have it scraped as a classic one too, and ask for its buckets."
+            raise UsageError(f"`{name}` is a native histogram, and no number", where=self.url, do=do)
+        return row[key]
 
     def alerts(self) -> list[dict[str, Any]]:
         """What is pending or firing now."""

@@ -115,3 +115,10 @@ def test_a_hint_about_an_expression_is_no_lack(monkeypatch: pytest.MonkeyPatch) 
     told._content = json.dumps({"status": "success", "warnings": ["this may be no counter"], "data": data}).encode()
     monkeypatch.setattr(requests, "request", lambda *_, **__: told)
     assert Client("http://prometheus:9090").query("1")[0].value == 1
+
+
+def test_a_native_histogram_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"metric": {"__name__": "seconds"}, "histograms": [[5, {"count": "1"}]]}
+    monkeypatch.setattr(Client, "get", lambda *_: {"resultType": "matrix", "result": [row]})
+    with pytest.raises(UsageError, match="`seconds` is a native histogram"):
+        Client("http://prometheus:9090").query_range("seconds", 0, 60, 60)
