@@ -1,4 +1,4 @@
-"""The issue with the evidence: one for each canary that was rolled back, whatever became of it since."""
+"""The issue with the decision: one for each canary that was rolled back, whatever became of it since."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def put(client: Client, repository: str, canary: Canary, why: str, more: str) ->
     """Open it, where there was none yet; what is to be told of it, as a clause with its address.
 
     Args:
-        more: another sentence below the evidence; empty: none.
+        more: another sentence below the decision; empty: none.
 
     Raises:
         ForgeFailed: it could not be looked for, or made.

@@ -1,7 +1,7 @@
 """`github`: another target that moves the traffic, and what the repository is told when a trial is over.
 
 After a rollback: a pull request that lets a declared file say again what it said before the canary, an issue with the
-evidence, and the status of the deployment. After a promotion, the status alone. Traffic never waits for GitHub. What
+decision, and the status of the deployment. After a promotion, the status alone. Traffic never waits for GitHub. What
 exists is found again and not made twice; what does not answer is tried again; what is refused is told.
 """
 

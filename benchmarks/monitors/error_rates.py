@@ -1,7 +1,7 @@
 """How often canaries that are harmless are rolled back, in what production is like, and how soon bad ones are. All by
 simulation; seeds are fixed.
 
-    python benchmarks/monitors/evidence.py      # writes docs/monitors/evidence.md
+    python benchmarks/monitors/error_rates.py      # writes docs/monitors/error-rates.md
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 
 from makeweight_monitors.rules.promql import Z_RARE
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "monitors" / "evidence.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "monitors" / "error-rates.md"
 LIVES, CHUNK = 2_000, 200
 MINUTES, LOOK = 720, 5
 LINE = 5_000.0
@@ -232,7 +232,7 @@ def least() -> Iterator[str]:
 INTRODUCTION = f"""# How often the tests err
 
 How often harmless canaries are rolled back by the [tests that may](rules.md#three-kinds-of-alert), and how soon bad
-ones are: simulated by `python benchmarks/monitors/evidence.py`, which writes this page. Beside each share stands its
+ones are: simulated by `python benchmarks/monitors/error_rates.py`, which writes this page. Beside each share stands its
 99 % interval (Clopper and Pearson).
 
 {LIVES:,} lives of {MINUTES // 60} hours each, looked at every {LOOK} minutes; {PAIRS} pairs a minute, or {REQUESTS}
