@@ -82,6 +82,8 @@ class Case:
     """The last decision, in a sentence."""
     topic: str = ""
     """What that was about, as `machine.Step` has it."""
+    configured: float | None = None
+    """Of the traffic, what the target began with as the rollback was decided; None: it does not tell."""
 
     @property
     def latched(self) -> bool:

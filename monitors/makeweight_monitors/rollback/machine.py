@@ -127,9 +127,26 @@ def _gone(case: Case, seen: Seen, policy: Policy) -> Step:
 
 
 def _latched(case: Case, seen: Seen) -> Step:
-    if case.stage == "rolled_back" and seen.placement.serves(case.canary):
-        return Step(case, sentence=_let_in_again(case))
-    return Step(case)
+    if case.stage != "rolled_back" or not seen.placement.serves(case.canary):
+        return Step(case)
+    let_in = _let_in_again(case)
+    if case.topic != let_in and _began_anew(case, seen):
+        return _begin(case, seen, "rollback", 0.0, _back_by_itself(case, seen))
+    return Step(case, sentence=let_in)
+
+
+def _began_anew(case: Case, seen: Seen) -> bool:
+    """Whether what the target was told is forgotten, since it began after that, with the share that it is configured to
+    give as it was then: who lets the canary in by another configuration is somebody."""
+    stands = seen.placement
+    return stands.began is not None and stands.began > case.since and stands.configured == case.configured
+
+
+def _back_by_itself(case: Case, seen: Seen) -> str:
+    return (
+        f"rolls {case.canary} back from {seen.placement.share:.0%} once more: what moves the traffic began anew, with the "
+        "shares that it is configured to have, and nobody asked for that"
+    )
 
 
 def _let_in_again(case: Case) -> str:
@@ -197,6 +214,8 @@ def _further(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
 def _begin(case: Case, seen: Seen, kind: Kind, share: float, said: str) -> Step:
     stage: Stage = "rolling_back" if kind == "rollback" else case.stage
     begun = replace(case, stage=stage, deed=Deed(kind, share, seen.time, why=said), good_since=None)
+    if kind == "rollback":
+        begun = replace(begun, configured=seen.placement.configured)
     return Step(begun, "set", said, topic=f"{kind} to {share}")
 
 
@@ -241,6 +260,9 @@ def _read_back(case: Case) -> str:
 def _confirm(case: Case, deed: Deed, seen: Seen, there: bool, policy: Policy) -> Step:
     """Whether the traffic is gone indeed."""
     if there:
+        if _began_anew(case, seen):
+            begun = replace(case, deed=replace(deed, phase="begun", answered=None))
+            return Step(begun, "set", _back_by_itself(case, seen))
         # it was read back as gone: the one who let it in again knew of the rollback
         back = replace(case, stage="rolled_back", deed=None, share=seen.placement.share)
         return Step(back, sentence=_let_in_again(case))

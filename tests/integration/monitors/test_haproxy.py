@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,4 +98,6 @@ def test_shares_of_a_real_haproxy(haproxy: list[str], tmp_path: Path) -> None:
                 options = HaproxyOptions(**{"socket": "admin.sock", "backend": "models"} | names)
                 with pytest.raises(EnvironmentFailed, match=said):
                     HaproxyTarget(options, tmp_path).get()
-    assert first.share == pytest.approx(0.05, abs=0.001)
+    assert first.share == first.configured == pytest.approx(0.05, abs=0.001)
+    assert first.began is not None
+    assert abs(time.time() - first.began) < 600

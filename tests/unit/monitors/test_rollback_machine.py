@@ -35,6 +35,14 @@ def made_stable(sha256: str, *release: str) -> Placement:
     return Placement(0.0, "", "", stable=sha256, stable_release=(release[0], release[1]) if release else None)
 
 
+ROLLED_BACK = replace(OBSERVED, stage="rolled_back", share=0.0, since=1000.0, configured=0.05)
+
+
+def begun(began: float, configured: float) -> Placement:
+    """A target that gives the canary 5 %, and forgets what it is told when it ends."""
+    return Placement(0.05, CANARY.sha256, CANARY.attempt, began=began, configured=configured)
+
+
 STEPS = {
     "a step that was begun by a process that ended": (STEPPING, Looked(seen(2000)), "observing", "set", ""),
     "one while somebody holds the canary": (
@@ -142,6 +150,34 @@ STEPS = {
     "rolled back is latched": (
         replace(OBSERVED, stage="rolled_back"),
         Looked(seen(1000, 0.05, ASKS)),
+        "rolled_back",
+        "nothing",
+        "somebody let it in again",
+    ),
+    "traffic that is back since the proxy began anew": (
+        ROLLED_BACK,
+        Looked(seen(2000, placement=begun(1500.0, 0.05))),
+        "rolling_back",
+        "set",
+        "began anew",
+    ),
+    "the same before it was confirmed": (
+        replace(rolling(phase="read_back"), since=1000.0, configured=0.05),
+        Looked(seen(2000, placement=begun(1500.0, 0.05))),
+        "rolling_back",
+        "set",
+        "began anew",
+    ),
+    "let in by somebody, in a proxy that has run for long": (
+        ROLLED_BACK,
+        Looked(seen(2000, placement=begun(900.0, 0.05))),
+        "rolled_back",
+        "nothing",
+        "somebody let it in again",
+    ),
+    "let in by another configuration": (
+        replace(ROLLED_BACK, configured=0.0),
+        Looked(seen(2000, placement=begun(1500.0, 0.05))),
         "rolled_back",
         "nothing",
         "somebody let it in again",
@@ -331,6 +367,12 @@ def test_one_step(case: Case, event: machine.Event, stage: str, action: str, say
     assert (step.case.stage, step.action) == (stage, action)
     assert says in step.sentence
     assert bool(says) == bool(step.sentence)
+
+
+def test_whom_somebody_let_in_again_stays_so_when_the_proxy_begins_anew() -> None:
+    let_in = machine.step(ROLLED_BACK, Looked(seen(2000, placement=begun(900.0, 0.05))), POLICY).case
+    after = machine.step(let_in, Looked(seen(3000, placement=begun(2500.0, 0.05))), POLICY)
+    assert (after.case.stage, after.action) == ("rolled_back", "nothing")
 
 
 def test_a_canary_that_does_not_serve_any_more_has_no_share() -> None:

@@ -56,6 +56,7 @@ class Socket(socketserver.UnixStreamServer):
 
     def __init__(self, path: Path) -> None:
         self.weights = {"models/canary": 13, "models/stable": 243}
+        self.uptime = 1000
         self.changes: list[str] = []
         super().__init__(str(path), Command)
 
@@ -63,6 +64,9 @@ class Socket(socketserver.UnixStreamServer):
 class Command(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         said = self.rfile.readline().decode().split()
+        if said == ["show", "info"]:
+            self.wfile.write(f"Name: HAProxy\nUptime_sec: {self.server.uptime}\n\n".encode())  # type: ignore[attr-defined]
+            return
         weights, (server, *more) = self.server.weights, said[2:]  # type: ignore[attr-defined]
         if not server.startswith("models/"):
             self.wfile.write(b"No such backend.\n\n")
@@ -105,6 +109,15 @@ def test_haproxy_gives_a_share_in_whole_weights(
     assert socket.changes[0] == f"models/{first}"  # at no time has nobody any weight
     with pytest.raises(EnvironmentFailed, match=r"was to have 60.0% of the traffic, and has"):
         target.verify(0.6)
+
+
+def test_haproxy_tells_since_when_it_runs_and_what_with(haproxy: tuple[HaproxyTarget, Socket]) -> None:
+    target, socket = haproxy
+    before = time.time()
+    found = target.get()
+    assert found.began is not None
+    assert before - 1001 <= found.began <= time.time() - 1001
+    assert found.configured == 0.5  # a weight of 1 each
 
 
 def test_the_least_that_is_left_of_a_canary_is_no_rollback(haproxy: tuple[HaproxyTarget, Socket]) -> None:

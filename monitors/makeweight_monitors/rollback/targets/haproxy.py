@@ -1,13 +1,15 @@
 """`haproxy`: two servers of one backend, weighed against each other through HAProxy's runtime socket.
 
 Source: docs.haproxy.org/2.6/management.html, section 9.3 (`get weight`, `set server … weight`). A weight takes effect
-with the next request, and drops none. It does not outlive a reload: keep the configured ones as they should be then.
+with the next request, and drops none. It does not outlive a reload: keep the configured ones as they should be then. That
+it began anew is known from `show info`, so that a canary which is back by that is not taken for let in again.
 """
 
 from __future__ import annotations
 
 import re
 import socket
+import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +24,8 @@ WHOLE = 256
 """The largest weight there is."""
 _SECONDS = 5.0
 _NAME = r"^[A-Za-z0-9_.:-]+$"
-_WEIGHT = re.compile(r"(\d+) \(initial \d+\)")
+_WEIGHT = re.compile(r"(\d+) \(initial (\d+)\)")
+_UPTIME = re.compile(r"^Uptime_sec:\s*(\d+)", re.MULTILINE)
 
 
 class HaproxyOptions(TargetOptions):
@@ -44,8 +47,8 @@ class HaproxyTarget:
         self.canary, self.stable = (f"{options.backend}/{name}" for name in (options.canary, options.stable))
 
     def get(self) -> Placement:
-        weights = [self._weight(server) for server in (self.canary, self.stable)]
-        return Placement(weights[0] / sum(weights) if any(weights) else 0.0, mark=f"{weights[0]}:{weights[1]}")
+        now, configured = zip(self._weights(self.canary), self._weights(self.stable), strict=True)
+        return Placement(_share(*now), mark=f"{now[0]}:{now[1]}", began=self._began(), configured=_share(*configured))
 
     def set(self, seen: Placement, share: float) -> None:
         stands = self.get()
@@ -65,12 +68,18 @@ class HaproxyTarget:
     def finalize(self, canary: Canary, promoted: bool, why: str) -> None:
         """Nothing: which file a server has is not HAProxy's to know."""
 
-    def _weight(self, server: str) -> int:
+    def _weights(self, server: str) -> tuple[int, int]:
+        """The weight that it has, and the configured one."""
         said = self._ask(f"get weight {server}")
         found = _WEIGHT.match(said)
         if found is None:
             raise EnvironmentFailed(f"HAProxy does not tell the weight of {server}: {said[:200]}", where=self.address)
-        return int(found[1])
+        return int(found[1]), int(found[2])
+
+    def _began(self) -> float | None:
+        """A second early, as it tells whole ones: nothing that it was told is to seem to be of before."""
+        found = _UPTIME.search(self._ask("show info"))
+        return None if found is None else time.time() - float(found[1]) - 1
 
     def _ask(self, command: str) -> str:
         try:
@@ -96,3 +105,7 @@ class HaproxyTarget:
             connection.close()
             raise
         return connection
+
+
+def _share(canary: int, stable: int) -> float:
+    return canary / (canary + stable) if canary + stable else 0.0
