@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from makeweight_base.errors import MakeweightError
-from makeweight_monitors import metrics
+from makeweight_monitors import durations, metrics
 from makeweight_monitors.prometheus.queries import Client, Group
 from makeweight_monitors.rollback.case import Answered, Canary, attempt
 from makeweight_monitors.rollback.seen import Alerting, Placement, Seen
@@ -101,6 +102,7 @@ class Looking:
                 "certified": f"min({selector(names.CERTIFIED, *own)})",
                 "breakers": f"sum({selector(metrics.SERVING_BREAKER.series, *own)})",
                 "share": f"max({selector(names.SHARE, *own)})",
+                "scraped every": _scraped_every(selector(metrics.UP.series, *self._of)),
             }
             | {f"unjudged by {test}": unjudged(test, own) for test in COUNTED}
         )
@@ -112,8 +114,9 @@ class Looking:
         if age > old_after(interval):
             said = f"the rules were last evaluated {age:.0f} s ago"
             return replace(seen, blind=said, blindness="rules")
-        alerts = (given for group in groups for given in group.alerts)
-        alerting = tuple(one for given in alerts if (one := self._alerting(given)) is not None)
+        alerts = ((given, group.interval) for group in groups for given in group.alerts)
+        read = (self._alerting(given, every, found["now"]) for given, every in alerts)
+        alerting = tuple(one for one in read if one is not None)
         if any(one.name == names.NOTHING_OBSERVED and one.firing for one in alerting):
             said = f"{names.NOTHING_OBSERVED} is firing"
             return replace(seen, blind=said, blindness="observers", alerting=alerting)
@@ -136,6 +139,7 @@ class Looking:
             certified=found.get("certified") == 1,
             breakers=int(found.get("breakers", 0)),
             share=found.get("share"),
+            scraped_every=found.get("scraped every"),
             # by the clock that everything else here goes by
             answered=Answered(found["scraped"] + seen.time - found["now"], found["count"]) if answers else None,
         )
@@ -168,7 +172,7 @@ class Looking:
                 return f"the rules of {group.name} were last evaluated {age:.0f} s ago"
         return None
 
-    def _alerting(self, given: Mapping[str, Any]) -> Alerting | None:
+    def _alerting(self, given: Mapping[str, Any], every: float, now: float) -> Alerting | None:
         labels = given["labels"]
         kind = labels.get("kind", "")
         if labels.get("model") != self.model:
@@ -177,16 +181,19 @@ class Looking:
             # what bears no environment concerns all of them; a test that asks for a rollback always bears its own
             if labels.get(label, "") != value and (kind == "rollback" or label in labels):
                 return None
+        since = str(given["activeAt"])[:19] + "Z"
         return Alerting(
             labels["alertname"],
             kind,
             given["state"] == "firing",
             float(given["value"]),
-            str(given["activeAt"])[:19] + "Z",
+            since,
             labels.get("test", ""),
             labels.get("variant", ""),
             labels.get("sha256", ""),
             attempt(labels.get("attempt", "")),
+            now - datetime.fromisoformat(since).timestamp(),
+            every,
         )
 
     def graph(self, canary: Canary) -> str:
@@ -230,6 +237,13 @@ def _scraped(series: str) -> str:
     before: that scrape was missed, and it may answer.
     """
     return f"{series} or last_over_time({series}[{_LATELY}]) and {_MISSED_NOW}"
+
+
+def _scraped_every(up: str) -> str:
+    """Seconds between two scrapes: of each arm by the process that was scraped most often for its age, and of these the
+    larger.
+    """
+    return f"max(min by (variant) (clamp_max(time() - {up}, {durations.seconds(_UNSEEN):g}) / count_over_time({up}[{_UNSEEN}])))"
 
 
 def _oldest(series: str) -> str:

@@ -103,6 +103,9 @@ def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
     disbelieved = ""
     for one in asking:
         off = sorted({guard.name for guard in guards.disbelieved(one, seen.alerting)})
+        if not off and guards.early(one, seen.scraped_every):
+            disbelieved = f"{case.canary}: {one.name} asks for a rollback, and may show of stable with its next scrape"
+            continue
         if not off:
             return _begin(case, seen, "rollback", 0.0, _rollback_sentence(case, one, seen))
         disbelieved = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from makeweight_monitors.metrics import Blindness
 from makeweight_monitors.rollback.case import Answered, Canary
@@ -21,6 +22,10 @@ class Alerting:
     value: float = float("nan")
     since: str = ""
     """As Prometheus tells the time."""
+    lasts: float = inf
+    """Seconds for which it has been true."""
+    every: float = 0.0
+    """Seconds between two evaluations."""
     test: str = ""
     variant: str = ""
     sha256: str = ""
@@ -109,3 +114,5 @@ class Seen:
     """Who asked for no further step, and why; empty: nobody."""
     last_rollback: float | None = None
     """Of any canary of the model in this environment."""
+    scraped_every: float | None = None
+    """Seconds between two scrapes of the arm that is scraped more seldom; None: none is, or not known."""

@@ -86,6 +86,8 @@ def test_a_missed_scrape_neither_shows_that_nothing_is_answered_nor_hides_it(ask
     both = {**MISSED, **series("c", "9 9 9 9 9", "1 1 1 1 1", OTHER)}
     which = [(f'{{sha256="{sha256}"}}', 1.0) for sha256 in (CANARY, OTHER)]
     tests.append(test("beside another, it is still there", both, [check(asked.which, 50, *which)]))
+    often = check(asked.asked["scraped every"], 105, ("{}", 104 / 8))
+    tests.append(test("how often a process is scraped", SILENT, [often]))
     (tmp_path / "tests.yaml").write_text(json.dumps({"rule_files": [], "evaluation_interval": "5s", "tests": tests}))
     tried = prometheus.install().tool("test", "rules", str(tmp_path / "tests.yaml"))
     assert tried.returncode == 0, tried.stdout[:5000]

@@ -35,6 +35,7 @@ def made_stable(sha256: str, *release: str) -> Placement:
     return Placement(0.0, "", "", stable=sha256, stable_release=(release[0], release[1]) if release else None)
 
 
+FAILS = replace(ASKS, test="failures", lasts=15.0, every=15.0)
 ROLLED_BACK = replace(OBSERVED, stage="rolled_back", share=0.0, since=1000.0, configured=0.05)
 
 
@@ -119,6 +120,34 @@ STEPS = {
         "",
     ),
     "an alert that fires rolls back": (OBSERVED, Looked(seen(1000, 0.05, ASKS)), "rolling_back", "set", "from 5%"),
+    "failures that may show of stable with its next scrape": (
+        OBSERVED,
+        Looked(seen(1000, 0.05, FAILS, scraped_every=60.0)),
+        "observing",
+        "nothing",
+        "may show of stable with its next scrape",
+    ),
+    "failures that last longer than that": (
+        OBSERVED,
+        Looked(seen(1000, 0.05, replace(FAILS, lasts=60.0), scraped_every=60.0)),
+        "rolling_back",
+        "set",
+        "from 5%",
+    ),
+    "failures of processes that are scraped as often as rules are evaluated": (
+        OBSERVED,
+        Looked(seen(1000, 0.05, FAILS, scraped_every=20.0)),
+        "rolling_back",
+        "set",
+        "from 5%",
+    ),
+    "labels, which come at any time": (
+        OBSERVED,
+        Looked(seen(1000, 0.05, replace(FAILS, test="paired"), scraped_every=60.0)),
+        "rolling_back",
+        "set",
+        "from 5%",
+    ),
     "one that is pending holds": (
         GOOD,
         Looked(seen(2000, 0.05, replace(ASKS, firing=False))),
