@@ -31,7 +31,7 @@ def is_here(url: str) -> bool:
 
 
 def proxies(url: str) -> dict[str, Any] | None:
-    """What to tell `requests` for an address: no proxy where it is this machine, else None, and the environment decides.
+    """What to tell `requests` for an address: no proxy where it is this machine; else None, as the environment says.
 
     Names of the environment (HTTP_PROXY) that leave out NO_PROXY mean what is beyond this machine; so have it Go's
     programs, Prometheus among them (pkg.go.dev/net/http, ProxyFromEnvironment).

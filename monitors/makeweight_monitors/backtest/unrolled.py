@@ -19,8 +19,8 @@ _MATCHERS = r"""((?:\{(?:[^"}]|"(?:\\.|[^"\\])*")*\})?)"""
 def unrolled(rule: Loaded, seconds: float) -> list[Loaded]:
     """Rules that record the same without reading themselves, for so many seconds of records.
 
-    Of the form of `promql.carried` is left what its source had by then; that of `promql.accumulated` becomes a rule that
-    records each step, and their sum. A rule that reads itself in another form stays as it is.
+    Of the form of `promql.carried` is left what its source had by then; that of `promql.accumulated` becomes a rule
+    that records each step, and their sum. A rule that reads itself in another form stays as it is.
     """
     if rule.name not in words(rule.expression):
         return [rule]

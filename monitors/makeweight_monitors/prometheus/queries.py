@@ -150,8 +150,8 @@ class Client:
         return targets
 
     def get(self, path: str, asked: Mapping[str, str]) -> Any:
-        """The `data` of an answer: a whole one, where Thanos and VictoriaMetrics would answer with what some of their stores
-        told. A canary that is not in it would be taken for gone.
+        """The `data` of an answer: a whole one, where Thanos and VictoriaMetrics would answer with what some of their
+        stores told. A canary that is not in it would be taken for gone.
         """
         import requests
 

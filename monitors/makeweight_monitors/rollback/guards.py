@@ -24,8 +24,9 @@ no matter who labels what."""
 
 
 def early(asking: Alerting, scraped_every: float | None) -> bool:
-    """Whether it may be that both arms fail, and one alone was scraped since: the rules wait for one of their evaluations,
-    and processes may be scraped more seldom (`scraped_every`, in seconds)."""
+    """Whether it may be that both arms fail, and one alone was scraped since: the rules wait for one of their
+    evaluations, and processes may be scraped more seldom (`scraped_every`, in seconds).
+    """
     if asking.test != "failures" or scraped_every is None or scraped_every <= _SELDOM * asking.every:
         return False
     return asking.lasts < scraped_every

@@ -145,7 +145,7 @@ class Looking:
         )
 
     def _watchdog(self, groups: Iterable[Group], found: Mapping[str, float]) -> tuple[float, float]:
-        """Seconds since it was evaluated, and between two times of that: as its group tells, for what it recorded may be
+        """Seconds since it was evaluated, and between two times of that, as its group tells: what it recorded may be
         dated back, in Mimir by a minute (`ruler_evaluation_delay_duration`; Prometheus: `rule_query_offset`).
         """
         own = (names.WATCHDOG, self.model)
@@ -243,7 +243,8 @@ def _scraped_every(up: str) -> str:
     """Seconds between two scrapes: of each arm by the process that was scraped most often for its age, and of these the
     larger.
     """
-    return f"max(min by (variant) (clamp_max(time() - {up}, {durations.seconds(_UNSEEN):g}) / count_over_time({up}[{_UNSEEN}])))"
+    age = f"clamp_max(time() - {up}, {durations.seconds(_UNSEEN):g})"
+    return f"max(min by (variant) ({age} / count_over_time({up}[{_UNSEEN}])))"
 
 
 def _oldest(series: str) -> str:

@@ -147,8 +147,8 @@ def _began_anew(case: Case, seen: Seen) -> bool:
 
 def _back_by_itself(case: Case, seen: Seen) -> str:
     return (
-        f"rolls {case.canary} back from {seen.placement.share:.0%} once more: what moves the traffic began anew, with the "
-        "shares that it is configured to have, and nobody asked for that"
+        f"rolls {case.canary} back from {seen.placement.share:.0%} once more: what moves the traffic began anew, with "
+        "the shares that it is configured to have, and nobody asked for that"
     )
 
 

@@ -65,8 +65,8 @@ class Placement:
     stable_release: tuple[str, str] | None = None
     """Revision and attempt of that; None: the target does not know."""
     began: float | None = field(default=None, compare=False)
-    """Unix time since which that runs which moves the traffic, and forgets with its end what it was told; None: it does not,
-    or does not tell."""
+    """Unix time since which that runs which moves the traffic, and forgets with its end what it was told; None: it
+    does not, or does not tell."""
     configured: float | None = field(default=None, compare=False)
     """The canary's share with which that begins."""
 

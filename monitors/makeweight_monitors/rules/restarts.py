@@ -3,8 +3,8 @@
 A test that begins anew sees what was counted since then: no more than the difference to a recorded count. It may begin
 at every full ten minutes of the clock, of which three are looked at; so the rules cost the same however old a canary
 is. Where Prometheus has a gap in its records, the starts that fall into it are not looked at, and nothing else changes.
-Nor are those before a gap that was long enough to forget in: of what is counted anew since, the difference to a count of
-before is no count of anything.
+Nor are those before a gap that was long enough to forget in: what is counted anew since, less a count of before, is no
+count of anything.
 """
 
 from __future__ import annotations

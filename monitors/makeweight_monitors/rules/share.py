@@ -41,9 +41,8 @@ def _rules(terms: Terms) -> Iterator[Rule]:
         hold="35m",
         summary="{{ $labels.model }} {{ $labels.revision }}: the canary gets more or fewer requests than was declared",
         description="Its share of half an hour's requests is {{ $value | humanize }} standard deviations from its "
-        f"`weight`, and chance alone makes fewer than {MOST_DEVIATIONS}; and more than half a hundredth of all requests. "
-        f"Compare {names.SHARE} with "
-        f"{names.SHARE_DECLARED}: set the router, or the `weight`, to what is meant. If both are, look for clients "
-        "that are kept to one arm, and for processes that are not scraped. While this fires no test of labels is acted "
-        "on: a canary that is wrong too often is not rolled back for it.",
+        f"`weight`, where chance alone makes fewer than {MOST_DEVIATIONS}, and more than half a hundredth of all away. "
+        f"Compare {names.SHARE} with {names.SHARE_DECLARED}: set the router, or the `weight`, to what is meant. If "
+        "both are, look for clients that are kept to one arm, and for processes not scraped. While this fires no "
+        "test of labels is acted on: a canary that is wrong too often is not rolled back for it.",
     )

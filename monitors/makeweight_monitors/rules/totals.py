@@ -36,8 +36,8 @@ def groups(terms: Terms) -> Iterator[Group]:
 
 
 def ended(terms: Terms, read: Collection[str]) -> Iterator[Group]:
-    """The canary's processes that ended, of the totals among the words that other rules read; and since when it is known
-    what has ended: at the same looks, so that both are forgotten at once.
+    """The canary's processes that ended, of the totals among the words that other rules read; and since when it is
+    known what has ended: at the same looks, so that both are forgotten at once.
     """
     counted = [metric for metric in CATALOGUE if names.ended(metric) in read]
     if counted:

@@ -54,8 +54,9 @@ COUNTS = counted()
 
 
 def returning() -> Iterator[Series]:
-    """Elsewhere a canary that answers at 5 % of the traffic from minute 30 to 40, though its series are there before; at
-    25 % until minute 60; and then at 5 % again."""
+    """Elsewhere a canary that answers at 5 % of the traffic from minute 30 to 40, though its series are there before;
+    at 25 % until minute 60; and then at 5 % again.
+    """
     minutes = np.arange(96)
     small = 20 * (np.clip(minutes - 30, 0, 10) + np.clip(minutes - 60, 0, 30))
     large = 100 * np.clip(minutes - 40, 0, 20)
@@ -104,7 +105,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     asking = rules_project.narrowed(sequential, {names.ACCURACY_DROP_PAIRED, names.FAILURES_ABOVE_STABLE})
     rules.write_text(text.render(asking, [], TERMS.runbooks))
     recording = [rule for rule in read(rules) if not rule.alert]
-    replay(recording, Recorded((*recorded(), *returning()), START, START + STEP * STEPS, STEP), programs, folder / "store")
+    past = Recorded((*recorded(), *returning()), START, START + STEP * STEPS, STEP)
+    replay(recording, past, programs, folder / "store")
     with throwaway.running(programs, folder / "store", lookback="54s", scrape="1h") as client:
         yield client
 

@@ -65,7 +65,8 @@ class Command(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         said = self.rfile.readline().decode().split()
         if said == ["show", "info"]:
-            self.wfile.write(f"Name: HAProxy\nUptime_sec: {self.server.uptime}\n\n".encode())  # type: ignore[attr-defined]
+            uptime = self.server.uptime  # type: ignore[attr-defined]
+            self.wfile.write(f"Name: HAProxy\nUptime_sec: {uptime}\n\n".encode())
             return
         weights, (server, *more) = self.server.weights, said[2:]  # type: ignore[attr-defined]
         if not server.startswith("models/"):

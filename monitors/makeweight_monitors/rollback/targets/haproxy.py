@@ -1,8 +1,8 @@
 """`haproxy`: two servers of one backend, weighed against each other through HAProxy's runtime socket.
 
 Source: docs.haproxy.org/2.6/management.html, section 9.3 (`get weight`, `set server … weight`). A weight takes effect
-with the next request, and drops none. It does not outlive a reload: keep the configured ones as they should be then. That
-it began anew is known from `show info`, so that a canary which is back by that is not taken for let in again.
+with the next request, and drops none. It does not outlive a reload: keep the configured ones as they should be then.
+That it began anew is known from `show info`, so that a canary which is back by that is not taken for let in again.
 """
 
 from __future__ import annotations
