@@ -72,10 +72,10 @@ class Told(Client):
         failing = ((query, self.failing),) if self.failing else ()
         told = {"alertname": names.WATCHDOG, "model": "digits", "kind": "evidence"}
         watchdog = {"labels": told, "state": "firing", "value": "1", "activeAt": "2030-01-01T00:00:00.1Z"}
-        late = self.answers.get(names.WATCHDOG) or 1.0
+        now, late = self.answers.get("vector(time())") or self.time, self.answers.get(names.WATCHDOG) or 1.0
         return [
-            Group("makeweight-watchdog", self.beat, self.time - late, ("vector(1)",), (watchdog,)),
-            Group("makeweight-rollback", 15.0, self.time - self.late, (query,), tuple(self.firing), failing),
+            Group("makeweight-watchdog", self.beat, now - late, ("vector(1)",), (watchdog,)),
+            Group("makeweight-rollback", 15.0, now - self.late, (query,), tuple(self.firing), failing),
         ]
 
     def asks(self, **labels: str) -> None:

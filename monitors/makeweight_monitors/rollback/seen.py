@@ -22,14 +22,14 @@ class Alerting:
     value: float = float("nan")
     since: str = ""
     """As Prometheus tells the time."""
-    lasts: float = inf
-    """Seconds for which it has been true."""
-    every: float = 0.0
-    """Seconds between two evaluations."""
     test: str = ""
     variant: str = ""
     sha256: str = ""
     attempt: str = ""
+    lasts: float = inf
+    """Seconds for which it has been true."""
+    every: float = 0.0
+    """Seconds between two evaluations."""
 
     def of(self, canary: Canary) -> bool:
         """Whether it is about this canary, and no other."""

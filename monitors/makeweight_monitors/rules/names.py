@@ -136,9 +136,7 @@ answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canar
 FAILURES = _named(Samples, "failures", "failures_rise")
 FAILED = "makeweight:failed:ratio5m"
 """Of the requests of five minutes, the share whose answer failed. By arm."""
-EVER = {
-    (arm, of): f"makeweight:failures:{arm}_{of}_ever" for arm in ("canary", "stable") for of in ("asked", "failed")
-}
+EVER = {(arm, of): f"makeweight:failures:{arm}_{of}_ever" for arm in ("canary", "stable") for of in ("asked", "failed")}
 """By arm, at each share that the canary has or had: all that the canary did at it, and all that stable ever did."""
 
 # Pairs of a shadowed canary. Labels: model, revision.

@@ -135,8 +135,11 @@ TESTS = {
         ],
     ),
     "a canary that is back after more than an hour is not held against what was counted before": (
-        up("1x30 stale", ("canary",)) + up("1x130", ("stable",)) + up("_x102 1x28", ("canary",), "b2")
-        + both(SMALL, "0+200x30 stale", "0x30 stale") + repeats("0x30 stale")
+        up("1x30 stale", ("canary",))
+        + up("1x130", ("stable",))
+        + up("_x102 1x28", ("canary",), "b2")
+        + both(SMALL, "0+200x30 stale", "0x30 stale")
+        + repeats("0x30 stale")
         + both(SMALL | {"boot": "b2"}, "_x102 0+97x28", "_x102 0+3x28")
         + both(STABLE, "0+3800x101 387486+3686x28", "0x101 114+114x28"),
         [

@@ -43,5 +43,6 @@ def test_of_what_the_environment_names_nothing_is_left_for_this_machine(monkeypa
             url: session.merge_environment_settings(url, proxies(url), None, None, None)["proxies"]
             for url in ("http://127.0.0.1:9090", "https://localhost:6443", "http://prometheus:9090")
         }
-    assert not taken["http://127.0.0.1:9090"] and not taken["https://localhost:6443"]
+    assert not taken["http://127.0.0.1:9090"]
+    assert not taken["https://localhost:6443"]
     assert taken["http://prometheus:9090"]["http"] == "http://proxy.test:3128"

@@ -113,7 +113,7 @@ def test_haproxy_gives_a_share_in_whole_weights(
 
 
 def test_haproxy_tells_since_when_it_runs_and_what_with(haproxy: tuple[HaproxyTarget, Socket]) -> None:
-    target, socket = haproxy
+    target, _ = haproxy
     before = time.time()
     found = target.get()
     assert found.began is not None
