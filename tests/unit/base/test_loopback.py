@@ -40,7 +40,7 @@ def test_of_what_the_environment_names_nothing_is_left_for_this_machine(monkeypa
         monkeypatch.delenv(name, raising=False)
     with requests.Session() as session:
         taken = {
-            url: session.merge_environment_settings(url, proxies(url), None, None, None)["proxies"]
+            url: session.merge_environment_settings(url, proxies(url) or {}, None, None, None)["proxies"]
             for url in ("http://127.0.0.1:9090", "https://localhost:6443", "http://prometheus:9090")
         }
     assert not taken["http://127.0.0.1:9090"]
