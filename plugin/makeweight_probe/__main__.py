@@ -30,7 +30,7 @@ from makeweight_probe.job import (
     load_job,
     load_setting,
 )
-from makeweight_probe.leaving import leave
+from makeweight_probe.leaving import in_order, lead, leave
 from makeweight_probe.sessions import NoProvider, NoSession
 from makeweight_probe.setting import NoSetting, held
 
@@ -92,4 +92,7 @@ def _function(place: str) -> Callable[[Job], Result]:
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    lead()
+    with in_order():
+        _code = main(sys.argv[1:])
+    leave(_code)

@@ -17,6 +17,7 @@ from typing import Any
 
 from makeweight_probe.alone import alone
 from makeweight_probe.last_words import last_line
+from makeweight_probe.leaving import in_order, lead
 
 PYTHON = "bin/python"
 """Within the folder."""
@@ -176,7 +177,9 @@ def _in_a_line(said: str) -> str:
 
 
 if __name__ == "__main__":
+    lead()
     _asked, _answered = map(Path, sys.argv[1:])
     _given = json.loads(_asked.read_text())
     _given["folder"] = Path(_given["folder"])
-    _answered.write_text(json.dumps(run(**_given)))
+    with in_order():
+        _answered.write_text(json.dumps(run(**_given)))

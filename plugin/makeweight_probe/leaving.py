@@ -1,12 +1,38 @@
-"""The end of a process that has said all it had to say."""
+"""The end of a process: what goes with it, how it ends when it is asked to, and how one leaves that has said all it had
+to say."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
+import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import NoReturn
+
+
+def lead() -> None:
+    """Lead a group of processes, by which who ends this one ends all that it has started as well."""
+    with contextlib.suppress(AttributeError, OSError):  # no such system; it leads a session already
+        os.setpgid(0, 0)
+
+
+@contextlib.contextmanager
+def in_order() -> Iterator[None]:
+    """A process that is asked to end leaves its contexts before it does."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, end) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def leave(code: int) -> NoReturn:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from makeweight_probe import ProbeFailed, sysfs
 from makeweight_probe.job import Setting
+from makeweight_probe.leaving import in_order
 
 _CPUS = Path("/sys/devices/system/cpu")
 
@@ -31,7 +31,7 @@ def held(setting: Setting, root: Path = _CPUS) -> Iterator[None]:
         if setting.cpus is not None:
             stack.callback(_pinned(setting.cpus))
         if setting.governor is not None:
-            stack.enter_context(_ended_in_order())
+            stack.enter_context(in_order())
             stack.callback(_governed(setting.governor, setting.cpus, root))
         yield
 
@@ -77,19 +77,3 @@ def _governed(governor: str, cpus: tuple[int, ...] | None, root: Path) -> Callab
         restore()
         raise NoSetting(f"`governor` cannot be set, mostly only root may: {error}") from error
     return restore
-
-
-@contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """A process that is asked to end leaves its contexts before it does."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, end) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

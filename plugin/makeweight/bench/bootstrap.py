@@ -97,7 +97,10 @@ def _asked(
         answered = probe.process(
             device, own.bare_python, there.__name__, json.dumps(asked), "answer.json", Path(folder), tell
         )
-        answer: dict[str, Any] = json.loads(answered.read_text())
+        try:
+            answer: dict[str, Any] = json.loads(answered.read_text())
+        except ValueError as error:
+            raise probe.garbled(device, error) from error
         return answer
 
 

@@ -7,6 +7,7 @@ import posixpath
 import secrets
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,12 @@ import makeweight_probe
 from makeweight.artifact import model as artifact
 from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
 from makeweight.devices.side_by_side import named
-from makeweight_probe import last_words
+from makeweight_probe import in_a_line, last_words
 from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, NO_SETTING, REFUSED
 from makeweight_probe.job import CPU, FactsJob, Job, LackingJob, Model, Result, Setting, dump_job, load_result
 
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
+"""What is raised of an answer that is none."""
 NO_SUCH_PROGRAM = 127
 """The exit code of a shell or `env` that finds no such program."""
 _NO_OPERATOR = (
@@ -109,7 +112,7 @@ def facts(device: Device, tell: Callable[[str], None], execution_provider: str =
 
 def facts_in_full(device: Device, tell: Callable[[str], None], options: DeviceOptions) -> Facts:
     """The same with what cannot be measured there, which takes longer."""
-    told = run(device, LackingJob(options.execution_provider, options.energy_meter), tell).facts
+    told = run(device, LackingJob(options.execution_provider, options.energy_meter, options.setting.cpus), tell).facts
     lacking = {what: (str(reason), str(do)) for what, (reason, do) in told["lacking"].items()}
     return Facts(**{**told, "lacking": lacking})
 
@@ -141,7 +144,18 @@ def run(device: Device, job: Job, tell: Callable[[str], None], setting: Setting 
         environment = [f"MAKEWEIGHT_OFFSET={'x' * (int.from_bytes(os.urandom(2)) % 4096)}"]
         asked = dump_job(job.moved(places), setting)
         words = device.python, makeweight_probe.__name__
-        return load_result(process(device, *words, asked, "result.zip", Path(folder), tell, environment))
+        answer = process(device, *words, asked, "result.zip", Path(folder), tell, environment)
+        try:
+            return load_result(answer)
+        except UNREADABLE as error:
+            raise garbled(device, error) from error
+
+
+def garbled(device: Device, error: Exception) -> DeviceFailed:
+    """The error of a process whose answer is none."""
+    what = f"what the measuring process answered cannot be read: {in_a_line(error)}"
+    do = "Run again; if it goes on, see whether its disk is sound, and what your code around the model writes there."
+    return DeviceFailed(what, where=f"device `{device.name}`", do=do)
 
 
 def process(

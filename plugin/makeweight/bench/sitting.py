@@ -10,14 +10,14 @@ from typing import Any
 from makeweight.bench import grid, pipelines, probe
 from makeweight.bench.aim import Aim
 from makeweight.bench.grid import Grid
-from makeweight.devices.device import Device, DeviceOptions
+from makeweight.devices.device import Device, DeviceOptions, GivenUp
 from makeweight.measure import end_to_end, energy, latency, memory, throughput
 from makeweight.measure.latency import LAUNCHES, median_ratio, noise_floor
 from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe import throttling
+from makeweight_probe import room, throttling
 from makeweight_probe.job import (
     BlocksJob,
     Cold,
@@ -133,6 +133,8 @@ def carry_out(
         return settled(timings, aim.limits) and settled(timings, aim.cold_limits or (), "cold")
 
     results = _launched(options, of_models, decided, rest, progress)
+    for remark in room.remarks(results[0].facts.get("before", {}), max(pair.a.threads, pair.b.threads)):
+        progress.say(f"  {remark}")
     whole: tuple[Result, ...] = ()
     if pair.around is not None:
         progress.say("  end to end: from a raw sample to what is made of the answer")
@@ -193,7 +195,7 @@ def _cells(ask: Callable[[Job], Result], pair: Pair, apart: bool, asked: Grid, t
         given = asked.feasible, asked.examples, grid.ROUNDS, share, seed * 1000 + index, pair.inputs_b
         try:
             return ask(MatrixJob(a, b, pair.inputs, apart, *given))
-        except probe.JobFailed as error:  # the other figures are there, and stay
+        except (probe.JobFailed, GivenUp) as error:  # the other figures are there, and stay
             return Result({}, {"unavailable": f"the process that measured it ended: {error.what}"})
 
     return process
@@ -226,7 +228,7 @@ def _profiles(ask: Callable[[Job], Result], pair: Pair, apart: bool) -> dict[str
         job = ProfileJob(tuple(pair.arms[arm] for arm in arms))
         try:
             told = ask(job).facts["profiles"]
-        except probe.JobFailed as error:  # the figures are there, and stay, also where a profiler crashes
+        except (probe.JobFailed, GivenUp) as error:  # the figures are there, and stay, also where a profiler crashes
             told = [{"unavailable": str(error)} for _ in arms]
         found |= dict(zip(arms, told, strict=True))
     return found
@@ -287,7 +289,7 @@ def _end_to_end(ask: Callable[[Job], Result], device: Device, job: BlocksJob, on
     """A process of the pipelines, as of the models; why there is none where the user's code ends it."""
     try:
         result = ask(PipelineJob(replace(job, apart=job.apart or one.sources != other.sources), one, other))
-    except probe.JobFailed as failure:
+    except (probe.JobFailed, GivenUp) as failure:
         # the models alone ran there, so it is the user's code that ended it
         return Result({}, {"unavailable": f"the process that ran the pipeline ended: {failure.what}"})
     if (lacks := result.facts.get("lacking")) is not None:

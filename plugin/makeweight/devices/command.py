@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shlex
-import signal
 import string
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,18 +17,21 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from makeweight.artifact.files import sha256_of
-from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp
 from makeweight.devices.side_by_side import hash_of, named
+from makeweight.devices.to_its_end import TooLong, to_its_end
 from makeweight.programs import lines
 from makeweight.programs.lines import Unit
 from makeweight.programs.program import Garbage, Told, shortened
 from makeweight_probe import meters
-from makeweight_probe.alone import locked
+from makeweight_probe.alone import StillHeld, locked, unheld
 from makeweight_probe.job import Model
 from makeweight_probe.last_words import ended, last_line
 from makeweight_probe.power import NoMeter
 
 _ALWAYS = ("model", "folder", "threads", "runs", "inputs")
+_SHARED = Path("/tmp")  # noqa: S108 - what lies there is opened as `locked` says
+"""Where all accounts of this computer find what is locked, whatever TMPDIR each has."""
 # What may be a path in a command, also in one that a shell is given as a word.
 _PATH = re.compile(r"[^\s\"'`=;|&()<>$:,]+")
 _PLACES = {
@@ -172,14 +172,25 @@ class Command:
 
     @contextlib.contextmanager
     def alone(self, tell: Callable[[str], None]) -> Iterator[None]:
-        """One at a time of this user's that go by the same command."""
-        of = hashlib.sha256(f"{os.getuid()}\0{self.options.run}".encode()).hexdigest()
-        path = Path(tempfile.gettempdir(), f"makeweight-command-{of}.lock")
-        with locked(path, lambda: tell(f"another measurement by `{self.program}` ran: waited for its end")):
+        """One at a time of those that go by the same command, of whatever account."""
+        of = hashlib.sha256(self.options.run.encode()).hexdigest()
+        path, patience = _SHARED / f"makeweight-command-{of}.lock", self.options.patience
+
+        def waited() -> None:
+            tell(f"another measurement by `{self.program}` ran: waited for its end")
+
+        with contextlib.ExitStack() as stack:
             try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
+                stack.enter_context(locked(path, waited, patience))
+            except StillHeld as error:
+                told = f"another measurement by `{self.program}` has been running for {patience:g} s"
+                do = f"Wait for its end; if there is none, see who holds {path} (`fuser {path}`)."
+                raise GivenUp(told, where=self._where, do=do) from error
+            except OSError as error:
+                tell(unheld(path, error))
+            else:
+                stack.callback(_removed, path)
+            yield
 
     def meter(self, asked: meters.Asked | None) -> meters.Meter:  # noqa: ARG002
         raise NoMeter("what a board takes is not known to whoever calls its command")
@@ -221,31 +232,18 @@ class Command:
     def _ended(self, words: Sequence[str]) -> tuple[int, str, str]:
         """Its exit code, what it printed and what it said. All that it started ends with it when it is given up."""
         try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+            came = to_its_end(words, self.options.patience)
+        except TooLong as error:
+            do = "See what it does; `patience:` of the device is how long it may take."
+            told = f"`{words[0]}` has not ended for {self.options.patience:g} s"
+            raise GivenUp(told, where=self._where, do=do) from error
         except FileNotFoundError as error:
             do = "Install it, or mend `run:` of the device."
             raise DeviceFailed(f"there is no program `{words[0]}` here", where=self._where, do=do) from error
         except OSError as error:
             do = "Make it a program: `chmod +x`, and a first line that names what reads it."
             raise DeviceFailed(f"`{words[0]}` cannot be started: {error.strerror}", where=self._where, do=do) from error
-        try:
-            printed, said = process.communicate(timeout=self.options.patience)
-        except subprocess.TimeoutExpired as error:
-            do = "See what it does; `patience:` of the device is how long it may take."
-            told = f"`{words[0]}` has not ended for {self.options.patience:g} s"
-            raise DeviceFailed(told, where=self._where, do=do) from error
-        finally:
-            # in a group of its own, a terminal's Ctrl+C does not reach it
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return process.returncode, printed.decode(errors="replace"), said.decode(errors="replace")
+        return came.code, came.printed, came.said
 
 
 class _Timer:
@@ -260,6 +258,12 @@ class _Timer:
 
     def run(self, runs: int) -> Told:
         return self._device.time(self._places, runs)
+
+
+def _removed(path: Path) -> None:
+    # in a folder that all write to only its owner may
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _split(command: str) -> list[str]:

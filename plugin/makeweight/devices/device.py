@@ -21,8 +21,16 @@ class DeviceFailed(EnvironmentFailed):
     """A device could not be reached, or was lost while it measured."""
 
 
+class GivenUp(DeviceFailed):
+    """A program there did not end in time, and was ended."""
+
+
 _METERS = {"cuda": "nvml"}
 """What reads what computes beside the processor, by execution provider."""
+_HANGS = 1800.0
+"""Seconds that are given beside those of measuring: models are loaded, or another measurement is waited for."""
+_LONGEST = 4
+"""Times `seconds`, that a process may take to measure: so do cold starts (`makeweight_probe/starts.py`)."""
 
 
 class DeviceOptions(BaseModel):
@@ -125,6 +133,27 @@ class DeviceOptions(BaseModel):
     def runs_here(self) -> bool:
         """Whether programs that these options name run on this computer, where they could write anything."""
         return False
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a process of the probe may take there, until it is taken to hang."""
+        return _HANGS + _LONGEST * self.seconds
+
+
+class ProbedOptions(DeviceOptions):
+    """Those of a device on which the probe itself runs."""
+
+    patience: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        description="Seconds after which a process that hangs there is given up (default: 1800 more than the longest "
+        "that it may measure, which is four times `seconds`).",
+    )
+
+    @property
+    def longest(self) -> float:
+        return super().longest if self.patience is None else self.patience
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from makeweight.devices.device import DeviceOptions, Ended
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp, ProbedOptions
+from makeweight.devices.to_its_end import TooLong, to_its_end
+from makeweight.devices.watched import code_of, watched
 
 
-class LocalOptions(DeviceOptions):
-    """Nothing more than any device has."""
+class LocalOptions(ProbedOptions):
+    """Nothing more than any device that the probe runs on has."""
 
 
 class Local:
@@ -32,10 +34,20 @@ class Local:
         return str(files[0])
 
     def run(self, command: Sequence[str]) -> Ended:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-        )
-        return Ended(done.returncode, done.stderr)
+        where, patience = f"device `{self.name}`", self.options.longest
+        try:
+            came = to_its_end(["sh", "-c", watched(f"{shlex.join(command)} >/dev/null")], patience, attending=True)
+        except TooLong as error:
+            what = f"the measuring process has not ended for {patience:g} s, and was ended: not measured"
+            do = (
+                "See whether the models ever answer there, or another measurement ran for so long; `patience:` of the "
+                "device is how long it may take."
+            )
+            raise GivenUp(what, where=where, do=do) from error
+        except OSError as error:
+            what, do = f"`sh` cannot be started here: {error.strerror}", "Measure on Linux or macOS."
+            raise DeviceFailed(what, where=where, do=do) from error
+        return Ended(code_of(came.code), came.said)
 
     def get(self, there: str, here: Path) -> None:
         if Path(there) != here:

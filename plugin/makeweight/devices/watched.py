@@ -1,4 +1,4 @@
-"""A program that runs on a device for no longer than somebody here waits for it."""
+"""A program that runs on a device for no longer than somebody here waits for it, and how it is known that it ran."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from collections.abc import Iterator
 
 LOST = 255
 """The exit code by which ssh and adb tell that they failed themselves."""
+BEGINS = "makeweight-begins-here"
+"""The line that goes before what a script prints or says: a user's own shell may greet before it, and what reaches the
+device may fail before the script begins."""
 _BY_SIGNAL = 128
 """A shell adds to this the signal that ended a program."""
+GRACE = 5
+"""Seconds that a program gets to end when it is asked to, as to give a governor back."""
 
 
 def watched(command: str, before: str = "", after: str = "") -> str:
     """A script of the shell that runs a command there and ends it when its own standard input ends: so it does however
-    this side ends.
+    this side ends. One that does not end when it is asked to, as where a runtime never returns, is killed, with what it
+    has started where it leads a group of its own.
 
     Args:
         command: one simple command, quoted.
@@ -25,12 +31,14 @@ def watched(command: str, before: str = "", after: str = "") -> str:
         exec 3<&0
         {command} </dev/null 3<&- &
         program=$!
-        {{ cat <&3; kill $program; }} >/dev/null 2>&1 &
+        {{ cat <&3; kill $program; sleep {GRACE}; kill -9 $program; }} >/dev/null 2>&1 &
         watching=$!
         exec 3<&-
-        wait $program
+        # some shells would tell here, at length, what ended it
+        wait $program 2>/dev/null
         code=$?
         kill $watching 2>/dev/null
+        kill -9 -$program 2>/dev/null
         {after}
         exit $code"""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from makeweight.bench.sitting import (
     measurements,
 )
 from makeweight.budget.rule import Budget, Rule, rules_of
-from makeweight.devices.device import DeviceOptions, Ended
+from makeweight.devices.device import DeviceOptions, Ended, GivenUp
 from makeweight.measure import memory, operators, throughput
 from makeweight.measure.timings import EMULATED
 from makeweight_base.progress import Silent
@@ -318,6 +319,46 @@ def test_a_profiler_that_crashes_costs_nothing_else() -> None:
     assert len(taken.processes) == 3
     assert taken.profiles["a"] == {"path": "a.onnx"}
     assert "signal 11" in taken.profiles["b"]["unavailable"]
+
+
+class Hanging(Bench):
+    """What profiles, and 64 threads, never return there."""
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        if isinstance(job, ProfileJob) or (isinstance(job, MatrixJob) and job.a.threads == 64):
+            raise GivenUp("it has not ended for 1840 s", where="device `bench`")
+        return super().run(device, job, tell)
+
+
+def test_what_hangs_beside_the_times_costs_nothing_else() -> None:
+    """A profiler, or a cell of a matrix: half an hour of measuring was thrown away with it."""
+    pair = Pair(A, B, "inputs.npz", free_batch=True)
+    aim = Aim((0.7,), memory=False, profile=True, matrix=Grid((1,), {}, (1, 64), 1))
+    taken = carry_out(Hanging(), DeviceOptions(seconds=12.0), pair, aim, seed=7, progress=Silent())  # type: ignore[arg-type]
+    assert len(taken.processes) == 3
+    assert "it has not ended for 1840 s" in taken.profiles["a"]["unavailable"]
+    assert ["unavailable" in each.facts for each in taken.matrix if each.facts["threads"] == 64] == [True]
+    assert all("unavailable" not in each.facts for each in taken.matrix if each.facts["threads"] == 1)
+
+
+class Crowded(Bench):
+    """Of two processors, one of either kind."""
+
+    def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
+        result = super().run(device, job, tell)
+        result.facts["before"] = {"cpus": [0, 1], "kinds": [[1], [0]]}
+        return result
+
+
+def test_what_is_to_be_known_of_the_processors_is_said_once() -> None:
+    """Four threads on two processors were timed without a word."""
+    said: list[str] = []
+    progress: Any = SimpleNamespace(say=said.append)
+    pair = Pair(replace(A, threads=4), replace(B, threads=4), "inputs.npz", free_batch=True)
+    carry_out(Crowded(), DeviceOptions(seconds=12.0, threads=4), pair, Aim((0.7,), memory=False), 7, progress)  # type: ignore[arg-type]
+    assert len(said) == 2
+    assert said[0].startswith("  4 threads shared the 2 processors that measuring may run on there")
+    assert said[1].startswith("  its processors are of 2 kinds, the fastest first: 1; 0")
 
 
 class Hot(Bench):
