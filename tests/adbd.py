@@ -71,7 +71,8 @@ class Device:
             link.cut()
 
     def shell(self, script: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"}
+        lock = str(self.files / "makeweight/lock")  # another than that of all else which this machine measures
+        environment = {**os.environ, "MAKEWEIGHT_LOCK": lock, "PATH": f"{self.programs}:{os.environ['PATH']}"}
         return subprocess.Popen(
             ["sh", "-c", script.replace(HOME, str(self.files))],
             cwd=self.files,

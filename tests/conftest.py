@@ -25,6 +25,9 @@ os.environ.setdefault("GOGC", "400")
 os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
 os.environ.setdefault("KMP_INIT_AT_FORK", "FALSE")
 
+# Tests that measure in several workers of pytest would wait for each other, and some of them count what is said.
+os.environ.setdefault("MAKEWEIGHT_LOCK", "")
+
 # Fifty examples, the same in every run: a hundred took forty CPU-seconds more.
 settings.register_profile("makeweight", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("makeweight")

@@ -91,14 +91,15 @@ def running(folder: Path, session: Path | None = None) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     shutil.copy(own.with_suffix(".pub"), folder / "authorized")
+    home = folder / "home"
     settings = folder / "sshd_config"
     settings.write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {folder / 'authorized'}\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        f"PermitRootLogin yes\nPidFile none\nSetEnv HOME={folder / 'home'}\n"
+        f"PermitRootLogin yes\nPidFile none\nSetEnv HOME={home} MAKEWEIGHT_LOCK={home}/.cache/makeweight/lock\n"
         + ("" if session is None else f"ForceCommand {session}\n")
     )
-    (folder / "home").mkdir()
+    home.mkdir()
     known = folder / "known"
     known.write_text(f"[127.0.0.1]:{port} {host.with_suffix('.pub').read_text()}")
     config = folder / "ssh_config"

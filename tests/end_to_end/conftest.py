@@ -36,6 +36,7 @@ def user_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]
         "GIT_COMMITTER_NAME": "A User",
         "GIT_COMMITTER_EMAIL": "user@example.org",
         "COLUMNS": "120",
+        "MAKEWEIGHT_LOCK": "",  # what other workers of pytest measure is not waited for
     }
 
 

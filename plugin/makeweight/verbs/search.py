@@ -49,7 +49,7 @@ from makeweight.user.ran import undeclared
 from makeweight_base.errors import Exit, MissingExtra, UsageError
 from makeweight_base.progress import Progress, Silent
 from makeweight_base.yamlfile import parse
-from makeweight_probe.alone import LOCK
+from makeweight_probe.alone import LOCK, place
 
 
 def run(
@@ -170,7 +170,8 @@ def _alone(folder: Path) -> Iterator[None]:
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault(LOCK, str((folder / "measuring.lock").resolve()))
+    if LOCK not in os.environ:
+        os.environ[LOCK] = str(place((folder / "measuring.lock").resolve()))
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

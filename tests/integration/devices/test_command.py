@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,15 +17,16 @@ import pytest
 import yaml
 
 import timing_programs
-from file_locks import waited_for
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
+from makeweight.devices import command
 from makeweight.devices.command import Command, CommandOptions
 from makeweight.devices.device import DeviceFailed
 from makeweight.measure.samples import store
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Silent
+from makeweight_probe import alone
 from makeweight_probe.job import EnergyJob, FactsJob, MemoryJob, Model
 
 # the time stands in the model; the first of each run is a slow one
@@ -161,24 +162,56 @@ def test_one_that_cannot_be_started(pair: Pair, tmp_path: Path) -> None:
 def test_two_by_the_same_command_wait_for_each_other_and_leave_no_lock_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(command, "_SHARED", tmp_path)
     said: list[str] = []
+    waiting, rest = threading.Event(), time.sleep
+
+    def looks_again(seconds: float) -> None:
+        waiting.set()
+        rest(0.01)
+
+    monkeypatch.setattr(time, "sleep", looks_again)
+    first, other, second = (board(f"{tool} {{model}}") for tool in ("time-it", "another", "time-it"))
 
     def waits() -> None:
-        with board("time-it {model}").alone(said.append):
+        with second.alone(said.append):
             pass
 
     with ThreadPoolExecutor(1) as beside:
-        with board("time-it {model}").alone(said.append):
-            (lock,) = tmp_path.glob("*.lock")
-            with board("another {model}").alone(said.append):
-                asked = beside.submit(waits)
-                while not waited_for(lock):
-                    assert not asked.done(), asked.result()
-                    time.sleep(0.02)
+        with first.alone(said.append), other.alone(said.append):
+            asked = beside.submit(waits)
+            assert waiting.wait(60)
+            assert not asked.done()
         asked.result(60)
     assert said == ["another measurement by `time-it` ran: waited for its end"]
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_lock_of_a_strangers_is_neither_followed_nor_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes to the same folder knows its name, and puts a link there, or holds it."""
+    monkeypatch.setattr(command, "_SHARED", tmp_path)
+    monkeypatch.setattr(alone, "_LOOK", 0.01)
+    device, said, mine = board("time-it {model}", patience=0.1), list[str](), tmp_path / "mine"
+    with device.alone(said.append):
+        (lock,) = tmp_path.glob("*.lock")
+    assert not lock.exists()
+    lock.symlink_to(mine)
+    with device.alone(said.append):
+        assert len(said) == 1
+        assert said[0].startswith(f"nothing keeps other measurements from running meanwhile: {lock} cannot be locked")
+    assert not mine.exists()
+    assert lock.is_symlink(), "what is another's stays"
+    lock.unlink()
+    with (
+        alone.locked(lock, lambda: None),
+        pytest.raises(
+            DeviceFailed, match=r"device `orin`: another measurement by `time-it` has been running for 0\.1 s"
+        ),
+        device.alone(said.append),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,19 @@
-"""The lock of a file: one holder at a time, and no file left where the holder removes it."""
+"""The lock of a machine: one holder at a time, whatever others have put in its place, and no file left where the holder
+removes it."""
 
+import fcntl
+import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from makeweight_probe.alone import locked
+from file_locks import waited_for
+from makeweight_probe import ProbeFailed
+from makeweight_probe import alone as machine
+from makeweight_probe.alone import LOCK, MACHINE, StillHeld, alone, locked, place
 
 
 @pytest.mark.parametrize("removed", [False, True], ids=["kept", "removed"])
@@ -28,3 +35,98 @@ def test_one_holder_at_a_time(tmp_path: Path, removed: bool) -> None:
         list(beside.map(hold, range(8)))
     assert most == [1]
     assert path.exists() != removed
+
+
+def test_what_all_accounts_see_can_be_locked_by_who_may_only_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the kernel's folder of processors, which no account may write to: it is that one where nothing is named."""
+    folder = tmp_path / "cpu"
+    folder.mkdir(mode=0o555)
+    monkeypatch.delenv(LOCK)
+    assert place() == MACHINE
+    monkeypatch.setattr(machine, "MACHINE", folder)
+
+    def waits() -> None:
+        with alone():
+            pass
+
+    with ThreadPoolExecutor(1) as beside:
+        with locked(folder, lambda: None):
+            asked = beside.submit(waits)
+            while not waited_for(folder):
+                assert not asked.done(), asked.result()
+                time.sleep(0.02)
+        asked.result()
+    assert capsys.readouterr().err == "another measurement ran on this machine: waited for its end\n"
+
+
+def test_where_no_account_sees_the_same_a_file_is_locked_if_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Mac."""
+    monkeypatch.delenv(LOCK)
+    monkeypatch.setattr(machine, "MACHINE", tmp_path / "none")
+    assert (place(), place(tmp_path / "own")) == (None, tmp_path / "own")
+    monkeypatch.setenv(LOCK, str(tmp_path / "named"))
+    with alone():
+        assert (tmp_path / "named").is_file()
+    monkeypatch.setenv(LOCK, "")
+    with locked(tmp_path / "named", lambda: None), alone():
+        pass
+    monkeypatch.setenv(LOCK, str(tmp_path / "missing/lock"))
+    said = r"MAKEWEIGHT_LOCK names .*missing/lock, in a folder that is not there"
+    with pytest.raises(ProbeFailed, match=said), alone():
+        pass
+
+
+def test_nothing_of_a_strangers_is_followed_written_or_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder that all may write to, somebody was there before."""
+    mine = tmp_path / "mine"
+    mine.write_text("what is mine")
+    planted = {"link": "Too many levels", "dangling": "Too many levels", "pipe": "it is no file"}
+    (tmp_path / "link").symlink_to(mine)
+    (tmp_path / "dangling").symlink_to(tmp_path / "not-yet")
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in planted.items():
+        with pytest.raises(OSError, match=said), locked(tmp_path / name, lambda: None):
+            pass
+        monkeypatch.setenv(LOCK, str(tmp_path / name))
+        with alone():
+            pass
+        told = capsys.readouterr().err
+        assert told.startswith(f"nothing keeps other measurements from running meanwhile: {tmp_path / name} cannot be")
+    assert mine.read_text() == "what is mine"
+    assert not (tmp_path / "not-yet").exists()
+
+
+def test_others_can_lock_a_file_whatever_the_mask_of_who_made_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with locked(tmp_path / "lock", lambda: None):
+            assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_one_that_never_ends_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_LOOK", 0.01)
+    with locked(tmp_path / "lock", lambda: None):
+        with pytest.raises(StillHeld), locked(tmp_path / "lock", lambda: None, patience=0.05):
+            pass
+        with ThreadPoolExecutor(1) as beside:
+            holder = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            said: list[str] = []
+
+            def waits() -> None:
+                with locked(tmp_path / "other", lambda: said.append("waited"), patience=60):
+                    pass
+
+            asked = beside.submit(waits)
+            time.sleep(0.03)
+            os.close(holder)
+            asked.result()
+            assert len(said) <= 1, "it may have begun to wait only after that"
