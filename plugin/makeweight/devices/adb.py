@@ -22,28 +22,24 @@ from typing import IO, Any, ClassVar
 from pydantic import Field
 
 from makeweight import registry
-from makeweight.devices.adb_refusals import program_refusal, refusal
-from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.adb_refusals import broken, program_refusal, refusal
+from makeweight.devices.again import once_more
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp
 from makeweight.devices.kept import aged, arrived, arriving, cleared, used
+from makeweight.devices.locking import HELD, WAITS, holding
+from makeweight.devices.locking import named as locking
 from makeweight.devices.side_by_side import SHOWN, hash_of, named
-from makeweight.devices.watched import LOST, attended, code_of, watched
+from makeweight.devices.watched import BEGINS, LOST, attended, code_of, watched
 from makeweight.programs.machine import abi_of, runs_on
 from makeweight.programs.program import Asked, CannotRun, Garbage, Program, Told
 from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_probe import android, meters
-from makeweight_probe.alone import LOCK
 from makeweight_probe.job import Model
 from makeweight_probe.meters import battery
 from makeweight_probe.power import NoMeter
 
 _SIMPLE = 60.0
 """Seconds for what takes no time: a question to the shell."""
-_HELD, _WAITS = "held", "waits"
-# the file stays open, and so locked, as long as `cat` waits for the end of this side
-_HOLD = (
-    f"if flock -n 3; then :; else [ $? = 1 ] || exit; echo {_WAITS}; flock 3 || exit; fi; "
-    f"echo {_HELD}; exec cat >/dev/null"
-)
 
 
 class AdbOptions(DeviceOptions):
@@ -107,15 +103,11 @@ class Adb:
         return self._put(named(files))
 
     def run(self, command: Sequence[str]) -> Ended:
-        code, _, said = self._program(
-            watched(shlex.join(command), f"cd {self._folder}; export {LOCK}={self._folder}/lock")
-        )
+        code, _, said = self._program(watched(shlex.join(command), f"cd {self._folder}; {locking(self._lock)}"))
         return Ended(code, said)
 
     def get(self, there: str, here: Path) -> None:
-        done = self._adb(["pull", there, str(here)], self.options.patience)
-        if done.returncode != 0:
-            raise self._refused(_words_of(done), f"`{there}` cannot be read there")
+        self._moved(["pull", there, str(here)], f"`{there}` cannot be read there")
 
     def identity(self) -> dict[str, Any]:
         found = android.identity(self._told())
@@ -147,16 +139,16 @@ class Adb:
     @contextlib.contextmanager
     def alone(self, tell: Callable[[str], None]) -> Iterator[None]:
         self._said(f"mkdir -p {self._folder}")
-        command = [*self._command(), "shell", "-T", f"sh -c {shlex.quote(_HOLD)} 3>>{self._folder}/lock"]
+        command = [*self._command(), "shell", "-T", f"sh -c {shlex.quote(holding(self._lock))}"]
         holder = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
         )
         try:
             heard = self._heard(holder)
-            if heard == _WAITS:
+            if heard == WAITS:
                 heard = self._heard(holder)
                 tell("another measurement ran on this device: waited for its end")
-            if heard != _HELD:
+            if heard != HELD:
                 tell("this device has no `flock`: nothing keeps other measurements from running meanwhile")
             yield
         finally:
@@ -201,6 +193,11 @@ class Adb:
     @property
     def _where(self) -> str:
         return f"device `{self.name}`"
+
+    @property
+    def _lock(self) -> str:
+        """What is locked there where nothing is that all accounts see."""
+        return f"{self._folder}/lock"
 
     def _program_of(self, runtime: str) -> Program:
         if runtime not in self.options.benchmark:
@@ -280,37 +277,61 @@ class Adb:
         self._said(f"mkdir -p {self._folder} && {aged(self._folder)}; mkdir -p {shlex.join(within)}")
         try:
             for place, own in within.items():
-                done = self._adb(["push", *own, f"{place}/"], self.options.patience)
-                if done.returncode != 0:
-                    raise self._refused(_words_of(done), f"{first} cannot be brought there")
+                self._moved(["push", *own, f"{place}/"], f"{first} cannot be brought there")
             self._said(arrived(coming, folder))
         finally:
             with contextlib.suppress(DeviceFailed):  # what went wrong before is what counts
                 self._said(cleared(coming, folder))
 
     def _program(self, script: str) -> tuple[int, str, str]:
-        """Run a script to its end: how it ended, what it printed, and what it said.
+        """Run a script to its end: how it ended, what it printed, and what it said. It is tried once more where nothing
+        of it had begun.
 
         Raises:
             DeviceFailed: the device was lost, or it does not end in time.
         """
-        with attended() as waiting:
-            done = self._adb(["shell", "-T", script], self.options.patience, waiting)
-        printed, said = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        if done.returncode == LOST:  # or that of a program that ended with it
-            self._still_there(said)
-        return code_of(done.returncode), printed, said
+
+        def begun() -> tuple[int, str, str]:
+            with attended() as waiting:
+                words = ["shell", "-T", f"echo {BEGINS} >&2\n{script}"]
+                done = self._adb(words, self.options.patience, waiting)
+            before, itself, said = done.stderr.decode(errors="replace").partition(f"{BEGINS}\n")
+            if not itself:
+                raise self._broken(before + done.stdout.decode(errors="replace"))
+            if done.returncode == LOST:  # or that of a program that ended with it
+                self._still_there(said)
+            return code_of(done.returncode), done.stdout.decode(errors="replace"), said
+
+        return once_more(begun, harmless=False)
 
     def _said(self, script: str) -> str:
-        """What a script of the shell prints.
+        """What a script of the shell prints, which may be run twice.
 
         Raises:
             DeviceFailed: the device cannot be reached, or the script fails.
         """
-        done = self._adb(["shell", "-T", script], _SIMPLE)
-        if done.returncode != 0:
-            raise self._refused(_words_of(done))
-        return done.stdout.decode(errors="replace")
+
+        def printed() -> str:
+            done = self._adb(["shell", "-T", script], _SIMPLE)
+            if done.returncode != 0:
+                raise self._broken(_words_of(done))
+            return done.stdout.decode(errors="replace")
+
+        return once_more(printed)
+
+    def _moved(self, words: Sequence[str], doing: str) -> None:
+        """Have files sent or fetched.
+
+        Raises:
+            DeviceFailed: they cannot be.
+        """
+
+        def moved() -> None:
+            done = self._adb(words, self.options.patience)
+            if done.returncode != 0:
+                raise self._broken(_words_of(done), doing)
+
+        once_more(moved)
 
     def _still_there(self, said: str) -> None:
         """Raises:
@@ -362,7 +383,7 @@ class Adb:
             except subprocess.TimeoutExpired as error:
                 do = "See what it does there; `patience:` of the device is how long a program may take."
                 told = f"a program there has not ended for {patience:g} s"
-                raise DeviceFailed(told, where=self._where, do=do) from error
+                raise GivenUp(told, where=self._where, do=do) from error
             except OSError as error:
                 do = "Install adb (Debian: apt install adb), or see ADBUTILS_ADB_PATH."
                 told = f"`{command[0]}` cannot be started: {error.strerror}"
@@ -375,6 +396,11 @@ class Adb:
 
     def _refused(self, said: str, doing: str | None = None) -> DeviceFailed:
         return refusal(self.name, self._serial, self._folder, said, doing)
+
+    def _broken(self, said: str, doing: str | None = None) -> DeviceFailed:
+        """As `_refused`, or a connection that may hold another time: one over the network is made anew then."""
+        self._connected = False
+        return broken(self.name, self._serial, self._folder, _without_server(said), doing)
 
 
 class _Timer:
@@ -412,5 +438,8 @@ def _adb_program(where: str) -> str:
 
 def _words_of(done: subprocess.CompletedProcess[bytes]) -> str:
     """What adb said, without what it says of its server."""
-    said = (done.stderr + b"\n" + done.stdout).decode(errors="replace")
+    return _without_server((done.stderr + b"\n" + done.stdout).decode(errors="replace"))
+
+
+def _without_server(said: str) -> str:
     return "\n".join(line for line in said.splitlines() if line.strip() and not line.startswith("* daemon"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from makeweight.devices.again import Broken
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.refusals import Case, fitting
 from makeweight.programs.program import shortened
@@ -81,6 +82,18 @@ _PROGRAM_CASES = (
         also=("inaccessible or not found",),
     ),
 )
+_PASSING = (
+    "error: closed",
+    "protocol fault",
+    "connection reset",
+    "broken pipe",
+    "device offline",
+    "device still connecting",
+    "failed to read",
+    "transport error",
+)
+"""What adb says of a connection that ended, where the next may hold: of a cable that was touched, of a device that
+leaves the network for a moment, of an adb server that begins anew."""
 _NOT_FOUND, _NOT_RUN = 127, 126
 """Exit codes of a shell."""
 
@@ -104,6 +117,13 @@ def refusal(
     else:
         what, do = gone or "the connection was lost", "See whether it is still there, and run again."
     return DeviceFailed(what if doing is None else f"{doing}: {what}", where=where, do=do)
+
+
+def broken(device: str, serial: str | None, folder: str, said: str, doing: str | None = None) -> DeviceFailed:
+    """As `refusal`: `Broken`, or one that another attempt would meet, too."""
+    told, low = refusal(device, serial, folder, said, doing), said.lower()
+    passes = not low.strip() or any(sign in low for sign in _PASSING)
+    return Broken(told.what, where=told.where, do=told.do) if passes else told
 
 
 def program_refusal(device: str, program: str, folder: str, abi: str, code: int, said: str) -> DeviceFailed:

@@ -13,36 +13,34 @@ import stat
 import subprocess
 import tarfile
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, ClassVar
 
 from pydantic import Field
 
-from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.again import once_more
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp, ProbedOptions
 from makeweight.devices.kept import aged, arrived, arriving, cleared, used
+from makeweight.devices.locking import named as locking
 from makeweight.devices.side_by_side import hash_of, named
-from makeweight.devices.ssh_refusals import Broken, broken, refusal
-from makeweight.devices.watched import LOST, attended, code_of, watched
+from makeweight.devices.ssh_refusals import broken, refusal, unheard
+from makeweight.devices.watched import BEGINS, LOST, attended, code_of, watched
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_probe.alone import LOCK
 from makeweight_probe.bootstrap import PYTHON
 
 _FOLDER = ".cache/makeweight"
 """From the home folder there."""
 _PRIVATE = "python-"
 """What the name of a private folder begins with."""
+_PLAIN = "export LC_ALL=C\n"
+"""Before scripts of ours: what their programs say when they fail is looked up as they say it in English."""
 _LONGEST = 40
 """Bytes of the folder of a control socket: the whole path of a socket holds 108 (unix(7))."""
 _SPECIAL = frozenset(" \t\"'\\%")
 """What ssh reads as something else than itself in the path of a control socket (ssh_config(5))."""
-_BEGINS = "makeweight-begins-here"
-"""The line that goes before what a script prints and says: a user's own shell may greet before it."""
 _ENDS = "makeweight-ended-by-itself"
 """The line that goes after what a script says that ended with the code by which ssh tells that it failed itself."""
-_PAUSE = 1.0
-"""Seconds before a connection that broke is tried once more: a server that is asked too often at once refuses some."""
 _OWN = 8
 """Characters of a hash in the name of a socket, before ssh's own 40."""
 _ALWAYS = (
@@ -58,7 +56,7 @@ _ALWAYS = (
 )
 
 
-class SshOptions(DeviceOptions):
+class SshOptions(ProbedOptions):
     """How to get there."""
 
     host: str = Field(
@@ -75,9 +73,6 @@ class SshOptions(DeviceOptions):
     config: str | None = Field(
         None,
         description="An ssh_config to go by instead of the user's own; from the folder that makeweight runs in.",
-    )
-    patience: float = Field(
-        1800, gt=0, le=86_400, description="Seconds after which a program that hangs there is given up."
     )
 
     @property
@@ -99,7 +94,7 @@ class Ssh:
     def __init__(self, name: str, options: SshOptions) -> None:
         self.name = name
         self._found: bool | None = None
-        self._host, self._patience = options.host, options.patience
+        self._host, self._patience = options.host, options.longest
         config = () if options.config is None else ("-F", options.config)
         self._ssh = (
             "ssh",
@@ -136,9 +131,13 @@ class Ssh:
         return f"{folder}/{files[0].name}"
 
     def run(self, command: Sequence[str]) -> Ended:
-        program = watched(shlex.join(command), f"export {LOCK}={_FOLDER}/lock")
-        with attended() as waiting:
-            return self._tried(program, waiting, harmless=False)
+        program = watched(shlex.join(command), locking(f"{_FOLDER}/lock"))
+
+        def begun() -> Ended:
+            with attended() as waiting:
+                return self._ended(program, waiting)
+
+        return once_more(begun, harmless=False)
 
     def get(self, there: str, here: Path) -> None:
         here.write_bytes(self._printed(f"cat {shlex.quote(there)}", f"`{there}` cannot be read there"))
@@ -155,7 +154,12 @@ class Ssh:
             {cleared(coming, folder)}
             exit $code"""
         with _archived(files) as archive:
-            ended = self._tried(script, archive)
+
+            def sent() -> Ended:
+                archive.seek(0)
+                return self._ended(_PLAIN + script, archive)
+
+            ended = once_more(sent)
         self._checked(ended, f"{next(iter(files.values())).name} cannot be brought there")
 
     def _said(self, script: str) -> str:
@@ -169,35 +173,15 @@ class Ssh:
             failed: what to say where it fails.
         """
         with tempfile.TemporaryFile() as output:
-            self._checked(self._tried(script, subprocess.DEVNULL, output), failed)
+
+            def printed() -> Ended:
+                output.seek(0)
+                output.truncate()
+                return self._ended(_PLAIN + script, subprocess.DEVNULL, output)
+
+            self._checked(once_more(printed), failed)
             output.seek(0)
-            return output.read().partition(f"{_BEGINS}\n".encode())[2]
-
-    def _tried(
-        self,
-        script: str,
-        stdin: int | IO[bytes],
-        stdout: int | IO[bytes] = subprocess.DEVNULL,
-        *,
-        harmless: bool = True,
-    ) -> Ended:
-        """Run a script, and once more where the connection breaks.
-
-        Args:
-            harmless: it does no harm to run it twice; one that does is run again only where nothing had begun.
-        """
-        try:
-            return self._ended(script, stdin, stdout)
-        except Broken as error:
-            if error.begun and not harmless:
-                raise  # half of it is done, and nobody knows which
-            if not isinstance(stdin, int):
-                stdin.seek(0)
-            if not isinstance(stdout, int):
-                stdout.seek(0)
-                stdout.truncate()
-            time.sleep(_PAUSE)
-            return self._ended(script, stdin, stdout)
+            return output.read().partition(f"{BEGINS}\n".encode())[2]
 
     def _ended(self, script: str, stdin: int | IO[bytes], stdout: int | IO[bytes] = subprocess.DEVNULL) -> Ended:
         """Run a script of the shell there.
@@ -217,26 +201,29 @@ class Ssh:
             raise EnvironmentFailed("there is no `ssh` here", where=where, do=do) from error
         except subprocess.TimeoutExpired as error:
             do = "See what it does there; `patience:` of the device is how long it may take."
-            raise DeviceFailed(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
+            raise GivenUp(f"a program there has not ended for {self._patience:g} s", where=where, do=do) from error
         if done.returncode < 0:
             do = "Run again; if nobody ended it, this computer may be short of memory."
             raise DeviceFailed(f"`ssh` was ended here by signal {-done.returncode}", where=where, do=do)
         said = done.stderr.decode(errors="replace")
-        _, begun, own = said.partition(f"{_BEGINS}\n")
+        _, begun, own = said.partition(f"{BEGINS}\n")
         words, itself, after = own.rpartition(f"{_ENDS}\n")
         if done.returncode == LOST and not itself:
             raise broken(self.name, self._host, own if begun else said, begun=bool(begun))
+        if done.returncode == 0 and not begun:
+            raise unheard(self.name, self._host)
         return Ended(code_of(done.returncode), words + after if begun else said)
 
     def _checked(self, ended: Ended, what: str) -> None:
         if ended.code != 0:
-            raise refusal(self.name, self._host, ended.said, what)
+            said = ended.said if ended.said.strip() else f"exit code {ended.code}, and it says nothing"
+            raise refusal(self.name, self._host, said, what)
 
 
 def _marked(script: str) -> str:
     """A script with the lines by which it is known where its own words begin, and that it came to its end."""
     ends = f"code=$?; [ $code -ne {LOST} ] || echo {_ENDS} >&2; exit $code"
-    return f"echo {_BEGINS}; echo {_BEGINS} >&2; cd || exit; ({script}\n); {ends}"
+    return f"echo {BEGINS}; echo {BEGINS} >&2; cd || exit; ({script}\n); {ends}"
 
 
 def _by_sh(script: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from makeweight.devices.again import Broken
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.refusals import Case, fitting
 from makeweight_probe.last_words import last_line
@@ -42,13 +43,6 @@ _PASSING = ("connection reset", "connection closed", "closed by remote host", "b
 or is asked too often at once (`MaxStartups` of sshd_config(5))."""
 
 
-class Broken(DeviceFailed):
-    """A connection broke, and nothing says that another would not hold."""
-
-    begun = False
-    """Whether something ran there already."""
-
-
 def refusal(device: str, host: str, said: str, doing: str | None = None) -> DeviceFailed:
     """The error of a device that could not be reached, or where something simple failed.
 
@@ -87,3 +81,13 @@ def broken(device: str, host: str, said: str, *, begun: bool) -> DeviceFailed:
     error = Broken("the connection was lost", where=where, do="See whether it is still there, and run again.")
     error.begun = True
     return error
+
+
+def unheard(device: str, host: str) -> DeviceFailed:
+    """The error of a machine that runs nothing of what it is asked to, and says that all is well."""
+    what = "what it is asked to run does not run there"
+    do = (
+        f"See what `ssh {host} echo hello` prints: a file that its shell reads first there (.bashrc, config.fish) may "
+        "begin another program, or the account allows one command alone."
+    )
+    return DeviceFailed(what, where=f"device `{device}`", do=do)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from makeweight.devices.ssh_refusals import Broken, broken, refusal
+from makeweight.devices.again import Broken
+from makeweight.devices.ssh_refusals import broken, refusal
 
 SAID = {
     "refused": ("ssh: connect to host 10.0.0.7 port 22: Connection refused\n", "nothing there answers SSH"),

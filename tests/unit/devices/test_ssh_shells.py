@@ -10,7 +10,7 @@ import pytest
 
 import timing_programs
 from makeweight.bench import probe
-from makeweight.devices import ssh
+from makeweight.devices import again
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.ssh import Ssh, SshOptions, _shared
 from makeweight_base.errors import Exit
@@ -119,7 +119,7 @@ def breaking(home: Path, board: Ssh, monkeypatch: pytest.MonkeyPatch) -> Ssh:
     head, tail = LOGIN.split('cd "${0%/*}" && ')
     script = f'{BREAKS}{head}cd "${{0%/*}}" && export HOME=$PWD\n{AFTERWARDS}{tail.replace("HOME=$PWD ", "")}'
     timing_programs.program(home / "ssh", script)
-    monkeypatch.setattr(ssh, "_PAUSE", 0.0)
+    monkeypatch.setattr(again, "PAUSE", 0.0)
     return board
 
 
@@ -196,3 +196,32 @@ def test_what_ended_ssh_here_is_not_taken_for_what_ended_a_program_there(board: 
     timing_programs.program(home / "ssh", "kill -9 $$\n")
     with pytest.raises(DeviceFailed, match=r"device `board`: `ssh` was ended here by signal 9\n.*short of memory"):
         board.run(["true"])
+
+
+def test_a_machine_that_runs_nothing_and_says_that_all_is_well_is_told(board: Ssh, home: Path, tmp_path: Path) -> None:
+    """As where .bashrc begins another shell, which finds nothing to read and ends: an empty file was its answer."""
+    timing_programs.program(home / "ssh", "echo 'Welcome to fish'\n")
+    (tmp_path / "model.onnx").write_bytes(b"m")
+    for ask in (
+        lambda: board.put(tmp_path / "model.onnx"),
+        lambda: board.get("there", tmp_path / "back"),
+        lambda: board.run(["true"]),
+    ):
+        with pytest.raises(DeviceFailed, match=r"what it is asked to run does not run there\n.*`ssh board echo hello`"):
+            ask()
+    assert not (tmp_path / "back").exists()
+
+
+def test_an_account_that_refuses_without_a_word_has_not_lost_the_connection(board: Ssh, home: Path) -> None:
+    """/usr/sbin/nologin prints to the standard output."""
+    timing_programs.program(home / "ssh", "echo 'This account is currently not available.'; exit 1\n")
+    with pytest.raises(DeviceFailed, match="a shell cannot be run there: exit code 1, and it says nothing"):
+        board.put(Path(__file__))
+
+
+def test_what_fails_there_fails_in_english_and_what_is_measured_keeps_its_locale(
+    board: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert board._said('echo "$LC_ALL"') == "C\n"
+    assert board.run(["sh", "-c", 'printf %s "$LC_ALL" >&2']).said == "de_DE.UTF-8"
