@@ -1,5 +1,8 @@
 """Folders that are kept on a device by a hash of what they hold: scripts of the shell there, for several computers that
 send, use and clear away the same at once.
+
+When one was last used is told by its time, and where the device has been up since by how long that is ago: a board
+without a clock of its own begins in another year, and jumps to this one once it reaches a network.
 """
 
 from __future__ import annotations
@@ -10,12 +13,18 @@ from pathlib import PurePosixPath
 
 _DAYS = 7
 """So long a folder lies there after it was last used."""
+_DAY = 86_400
+_USED = ".makeweight-used"
+"""Within each: in which run of the device it was last used, and how many seconds after that run began."""
+_BOOT, _UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
+"""random(4), proc_uptime(5). Where a system has neither, times alone count."""
+_NOW = f'echo "$(cat {_BOOT}) $(cut -d. -f1 {_UPTIME})"'
 
 
 def used(folder: str) -> str:
     """Prints `there`, and the folder counts as used now; or `missing`."""
     # in this order: what somebody clears away in between is missing, and not made anew as an empty file
-    return f"touch -c {folder} && [ -d {folder} ] && echo there || echo missing"
+    return f"touch -c {folder} && [ -d {folder} ] && {{ {_noted(folder)}; echo there; }} || echo missing"
 
 
 def arriving(folder: str) -> str:
@@ -26,7 +35,7 @@ def arriving(folder: str) -> str:
 
 def arrived(coming: str, folder: str) -> str:
     """Puts what has been gathered in its place, whole; where another was sooner, the other's stays."""
-    return f"{{ [ -d {folder} ] || mv {coming} {folder}; }}"
+    return f"{{ {_noted(coming)}; [ -d {folder} ] || mv {coming} {folder}; }}"
 
 
 def cleared(coming: str, folder: str) -> str:
@@ -42,8 +51,18 @@ def aged(root: str, spared: str | None = None) -> str:
         spared: a pattern of names that stay.
     """
     others = "" if spared is None else f"! -name {shlex.quote(spared)} "
-    remove = shlex.quote('mv "$1" "$1.gone" && rm -rf "$1.gone"')
+    # what was used in this run of the device, and less than a week ago, stays whatever its clock says
+    remove = shlex.quote(
+        f'read -r boot at <"$1/{_USED}"; set -- "$1" $({_NOW}); '
+        f'[ -n "$at" ] && [ "$boot" = "$2" ] && [ $(($3 - at)) -lt {_DAYS * _DAY} ] && exit; '
+        'mv "$1" "$1.gone" && rm -rf "$1.gone"'
+    )
     return (
         f"find {root} -mindepth 1 -maxdepth 1 -type d -mtime +{_DAYS} {others}"
         f"-exec sh -c {remove} sh {{}} ';' 2>/dev/null"
     )
+
+
+def _noted(folder: str) -> str:
+    # it does no harm where a full disk takes it not
+    return f"{{ {_NOW} >{folder}/{_USED}; }} 2>/dev/null"

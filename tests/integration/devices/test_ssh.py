@@ -20,6 +20,7 @@ from file_locks import waited_for
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.sitting import Pair
+from makeweight.devices import kept
 from makeweight.devices.device import DeviceFailed
 from makeweight.devices.ssh import Ssh, SshOptions
 from makeweight.measure.samples import store
@@ -77,6 +78,7 @@ def test_what_nobody_used_for_a_week_is_gone_from_there(board: Ssh, server: sshd
     (tmp_path / "old").write_text("old")
     (tmp_path / "new").write_text("new")
     old = home(server) / board.put(tmp_path / "old")
+    (old.parent / kept._USED).write_text("before-it-was-switched-off 60\n")
     eight_days_ago = time.time() - 8 * 86_400
     os.utime(old.parent, (eight_days_ago, eight_days_ago))
     new = home(server) / board.put(tmp_path / "new")
