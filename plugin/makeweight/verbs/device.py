@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from makeweight.bench import probe
-from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import Record, described, write
 from makeweight.project.project import Project
-from makeweight_base.errors import Exit
+from makeweight_base.errors import EnvironmentFailed, Exit
 from makeweight_base.progress import Progress
 
 
@@ -17,7 +16,7 @@ def run(project: Project, name: str, progress: Progress) -> Exit:
         facts = probe.facts(device, progress.say, entry.options.execution_provider)
         record = Record(status="ok", identity=facts.identity)
         progress.say(f"{name}: {described(facts.identity)}")
-    except DeviceFailed as error:
+    except EnvironmentFailed as error:
         # Absence is data: a failing stage would stop the devices that are there.
         record = Record(status="unreachable", reason=error.what)
         progress.say(f"{name}: unreachable, {error.what}")

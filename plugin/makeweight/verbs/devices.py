@@ -12,12 +12,11 @@ from typing import Any
 from makeweight import registry
 from makeweight.bench import bootstrap as furnishing
 from makeweight.bench import probe
-from makeweight.devices.device import DeviceFailed
 from makeweight.devices.record import described
 from makeweight.project import reading
 from makeweight.project.project import Project
 from makeweight.report import console
-from makeweight_base.errors import Exit, UsageError
+from makeweight_base.errors import Exit, MakeweightError, UsageError
 
 
 def run(root: Path, bootstrap: str | None, packages: Sequence[str], *, as_json: bool) -> Exit:
@@ -61,7 +60,7 @@ def _asked(project: Project, name: str) -> dict[str, Any]:
     entry = project.device(name)
     try:
         facts = probe.facts_in_full(entry.connect(), lambda _: None, entry.options)
-    except DeviceFailed as error:
+    except MakeweightError as error:  # also of one that lacks something here: the others are asked all the same
         return {"kind": entry.kind, "reason": error.what, "do": error.do}
     unavailable, remedies = ({what: lack[part] for what, lack in facts.lacking.items()} for part in (0, 1))
     return {

@@ -73,15 +73,21 @@ def _show(facts: Facts, extras: dict[str, dict[str, str | None]], lacks: dict[st
         table.add_row(f"extra {extra}", "; ".join(part for part in (have, hint) if part))
     table.add_row("CPU", f"{identity['cpu']}, {identity['cores']} cores, {identity['machine']}, {identity['system']}")
     table.add_row("instructions", ", ".join(identity["isa"]) or "none of those that speed up compressed models")
-    load, governor = conditions["load"], conditions["governor"]
-    busy = load is not None and identity["cores"] and load > identity["cores"] / 2
-    table.add_row(
-        "load", "unknown" if load is None else f"{load:.2f}" + (" (busy: expect a high noise floor)" if busy else "")
-    )
-    table.add_row("governor", governor or "not told by this system")
+    table.add_row("governor", conditions["governor"] or "not told by this system")
     if (quota := conditions["throttling"]["quota"]) is not None:
         most = f"{quota['processors']:.3g} of {identity['cores']} processors, by the limit of its control group: "
         table.add_row("at once", f"{most}a benchmark that this holds back is repeated, then inconclusive")
+    known = _known(facts)
     for what, lack in lacks.items():
-        table.add_row(what, "can be measured" if lack is None else f"unavailable: {lack[0]}. {lack[1]}")
+        told = known.get(what, "can be measured")
+        table.add_row(what, told if lack is None else f"unavailable: {lack[0]}. {lack[1]}")
     console.show(table, sys.stdout)
+
+
+def _known(facts: Facts) -> dict[str, str]:
+    """Of what can be measured how it is now, where that says something of a benchmark here."""
+    load, cores = facts.conditions["load"], facts.identity["cores"]
+    if load is None:
+        return {}
+    busy = cores and load > cores / 2
+    return {"load": f"{load:.2f}" + (" (busy: expect a high noise floor)" if busy else "")}
