@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import ProbeFailed
+from makeweight_probe import ProbeFailed, cpuinfo
 from makeweight_probe.isa import telling
 
 _GETPROP = Path("/system/bin/getprop")
@@ -22,6 +22,7 @@ _SECTIONS = {
     "properties": "getprop",
     "cpuinfo": "cat /proc/cpuinfo",
     "machine": "uname -m",
+    "board": "tr -d '\\000' </proc/device-tree/model",
     "cores": "nproc",
     "load": "cat /proc/loadavg",
     "governors": "cat /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
@@ -95,11 +96,13 @@ def identity(told: Told) -> dict[str, Any]:
     known = properties(told)
     cpu = dict(_pairs(told["cpuinfo"], ":"))
     chip = [known.get("ro.soc.manufacturer", ""), known.get("ro.soc.model", "")]
-    name = " ".join(part for part in chip if part) or cpu.get("Hardware") or known.get("ro.hardware") or "unknown"
+    name = " ".join(part for part in chip if part) or cpu.get("Hardware") or known.get("ro.hardware")
+    maker = known.get("ro.product.manufacturer"), known.get("ro.product.model")
     release = known.get("ro.build.version.release", "")
     return {
-        "cpu": name,
-        "model": " ".join(filter(None, (known.get("ro.product.manufacturer"), known.get("ro.product.model")))),
+        # a board that has adbd and no Android has none of these properties
+        "cpu": name or cpuinfo.name(cpu) or "unknown",
+        "model": " ".join(filter(None, maker)) or told.get("board", "").strip(),
         "machine": told["machine"].strip() or (abis(told) or ["unknown"])[0],
         "abi": abis(told),
         "isa": telling(cpu.get("Features") or cpu.get("flags") or ""),

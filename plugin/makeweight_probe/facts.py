@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import android, gpu, heat, quota, sessions, slowing, sysfs
+from makeweight_probe import android, cpuinfo, darwin, gpu, heat, kinds, quota, sessions, slowing, sysfs
 from makeweight_probe.isa import telling
 from makeweight_probe.job import CPU, FactsJob, Result
 
@@ -17,6 +18,8 @@ _CPUS = "/sys/devices/system/cpu"
 _MODALIAS = f"{_CPUS}/modalias"
 _BOARD = "/proc/device-tree/model"
 """Which board it is, such as a Raspberry Pi, where it has a device tree: https://www.devicetree.org/specifications/"""
+_PROFILE = "/sys/firmware/acpi/platform_profile"
+_JETSON = "/var/lib/nvpmodel/status"
 _CACHES = Path(_CPUS, "cpu0/cache")
 _ACCELERATORS: Mapping[str, Callable[[], dict[str, Any]]] = {"cuda": lambda: {"gpu": gpu.identity()}}
 """What computes beside the processor, by execution provider."""
@@ -42,13 +45,11 @@ def identity(execution_provider: str = CPU) -> dict[str, Any]:
     Raises:
         NoSession, NoProvider: nothing here computes by it.
     """
-    cpu, imitated = _cpuinfo(), emulated_here()
-    # the flags of what imitates it are not its own
-    flags = cpu.get("Features", "") if imitated else cpu.get("flags") or cpu.get("Features") or ""
+    cpu, imitated, machine = _cpuinfo(), emulated_here(), platform.machine()
     own = {
-        "cpu": cpu.get("model name") or _of_arm(cpu) or platform.processor() or "unknown",
-        "machine": platform.machine(),
-        "isa": telling(flags),
+        "cpu": cpuinfo.name(cpu) or platform.processor() or "unknown",
+        "machine": machine,
+        "isa": telling(cpuinfo.flags(machine, cpu, imitated=imitated)),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "python": platform.python_version(),
@@ -57,6 +58,10 @@ def identity(execution_provider: str = CPU) -> dict[str, Any]:
     }
     if (board := (sysfs.value(_BOARD) or "").strip("\0 \n")) and not imitated:
         own["model"] = board
+    if "64" in machine and sys.maxsize < 1 << 32:
+        own["bits"] = 32  # its kernel has 64, and what runs on it does not: another speed on the same board
+    if (mac := darwin.told_here()) is not None:
+        own |= darwin.identity(mac)
     if execution_provider != CPU:
         sessions.ready(execution_provider)
         own |= {"execution_provider": execution_provider, **_ACCELERATORS[execution_provider]()}
@@ -64,33 +69,17 @@ def identity(execution_provider: str = CPU) -> dict[str, Any]:
     return own if told is None else {**own, **android.identity(told)}
 
 
-def _of_arm(cpu: Mapping[str, str]) -> str | None:
-    """What a processor of Arm's architecture is, which has no name: who made it, and which of theirs it is, by the
-    numbers of its register MIDR_EL1. None: it is none."""
-    maker, part = cpu.get("CPU implementer"), cpu.get("CPU part")
-    return None if maker is None or part is None else f"Arm {part} by {maker}"
-
-
 def emulated_here() -> bool:
-    """Whether another processor imitates this one, see `emulated`."""
-    return emulated(platform.machine(), _cpuinfo().get("vendor_id"), sysfs.value(_MODALIAS))
-
-
-def emulated(machine: str, vendor: str | None, modalias: str | None) -> bool:
-    """Whether another processor imitates this one: it says that it is no x86, and the kernel beneath runs on one.
-
-    Args:
-        machine: as `uname -m` has it.
-        vendor: `vendor_id` in /proc/cpuinfo.
-        modalias: what the kernel calls its processor, such as `cpu:type:x86,ven0000fam0006mod008F:feature:…`.
-    """
-    on_x86 = vendor in ("GenuineIntel", "AuthenticAMD") or (modalias or "").startswith("cpu:type:x86")
-    return on_x86 and machine not in ("x86_64", "i386", "i686", "AMD64")
+    """Whether another processor imitates this one."""
+    if (mac := darwin.told_here()) is not None:
+        return bool(darwin.identity(mac)["emulated"])
+    return cpuinfo.imitated(platform.machine(), _cpuinfo(), sysfs.value(_MODALIAS))
 
 
 def conditions() -> dict[str, Any]:
-    """What may be another at the next call: load, temperature, which processors this process may run on, governor and
-    frequency of the first of these, what slows it down or limits what it may compute. None: not told by this system."""
+    """What may be another at the next call: load, temperature, which processors this process may run on, of which kinds
+    these are where they are several, governor and frequency of the first of these, the mode of power, the kernel, what
+    slows it down or limits what it may compute. None: not told by this system."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     cpufreq = f"{_CPUS}/cpu{cpus[0] if cpus else 0}/cpufreq"
     own = {
@@ -99,10 +88,19 @@ def conditions() -> dict[str, Any]:
         "frequency_khz": sysfs.value(f"{cpufreq}/scaling_cur_freq"),
         "temperature_millicelsius": heat.millicelsius(),
         "cpus": cpus,
+        "kinds": kinds.among(cpus),
+        "power_mode": _power_mode(cpufreq),
+        "kernel": platform.release() or None,
         "throttling": {**slowing.state(used=cpus), "quota": quota.state()},
     }
     told = android.told_here()
     return own if told is None else android.added(own, told)
+
+
+def _power_mode(cpufreq: str) -> str | None:
+    """What was chosen between speed and power: of a laptop, of its processor, of NVIDIA's Jetsons."""
+    told = (sysfs.value(path) for path in (_PROFILE, f"{cpufreq}/energy_performance_preference", _JETSON))
+    return ", ".join(filter(None, told)) or None
 
 
 def _load() -> float | None:
@@ -126,7 +124,6 @@ def last_level_cache() -> int | None:
 def _cpuinfo() -> dict[str, str]:
     """The first processor of /proc/cpuinfo; empty where there is none."""
     try:
-        block = Path("/proc/cpuinfo").read_text(errors="replace").split("\n\n", 1)[0]
+        return cpuinfo.fields(Path("/proc/cpuinfo").read_text(errors="replace"))
     except OSError:
         return {}
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from makeweight_probe import ProbeFailed, facts, memory, meters, sessions, slowing
+from makeweight_probe import ProbeFailed, facts, memory, meters, room, sessions, slowing
 from makeweight_probe.alone import alone
 from makeweight_probe.job import FactsJob, LackingJob, Model, Result
 
@@ -23,18 +23,22 @@ def ask(job: LackingJob) -> Result:
     NoSession, NoProvider, ModuleNotFoundError: see `facts.ask`.
     """
     found = facts.ask(FactsJob(job.execution_provider)).facts
-    lacks = told(found["identity"], found["conditions"], job.meter)
+    lacks = told(found["identity"], found["conditions"], job.meter, job.cpus)
     return Result({}, {**found, "lacking": {what: lack for what, lack in lacks.items() if lack is not None}})
 
 
 def told(
-    identity: Mapping[str, Any], conditions: Mapping[str, Any], meter: meters.Asked | None = None
+    identity: Mapping[str, Any],
+    conditions: Mapping[str, Any],
+    meter: meters.Asked | None = None,
+    cpus: Collection[int] | None = None,
 ) -> dict[str, Lack | None]:
     """Of all that can be measured what is lacking here; None: nothing is.
 
     Args:
         identity, conditions: as `facts` has them.
         meter: what is to read energy; None: the first that can be read here.
+        cpus: the processors that measuring is to run on; None: all that it may.
     """
     timed: dict[str, Lack | None]
     if identity["emulated"]:
@@ -52,6 +56,7 @@ def told(
         "temperature": None if conditions["temperature_millicelsius"] is not None else _TEMPERATURE,
         "frequency": None if conditions["frequency_khz"] is not None else _FREQUENCY,
         "throttling": _of_throttling(conditions),
+        **_of_kinds(conditions, cpus),
         **{f"operators, {name}": _of_operators(name) for name in identity["runtimes"]},
     }
 
@@ -107,6 +112,13 @@ def _of_throttling(conditions: Mapping[str, Any]) -> Lack | None:
     # Android tells by a service of its own
     told_so = slowing.is_told() or conditions.get("thermal_status") is not None
     return None if told_so else _THROTTLING
+
+
+def _of_kinds(conditions: Mapping[str, Any], cpus: Collection[int] | None) -> dict[str, Lack | None]:
+    """Where there are several alone: elsewhere nobody looks for it."""
+    kinds = [[cpu for cpu in kind if cpus is None or cpu in cpus] for kind in conditions.get("kinds") or ()]
+    several = room.of_kinds([kind for kind in kinds if kind])
+    return {} if several is None else {"times of one kind of processor": (several, room.NAME_SOME)}
 
 
 def _of_operators(runtime: str) -> Lack | None:

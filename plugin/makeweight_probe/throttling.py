@@ -39,6 +39,9 @@ def objection(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None
     clock = now.get("clock_khz")
     if after.get("governor") == _PERFORMANCE and clock is not None and most and clock < _LEAST_SHARE * most:
         return f"it ran at {_mhz(clock)} where its governor, {_PERFORMANCE}, asks for {_mhz(most)}"
+    then, mode = before.get("power_mode"), after.get("power_mode")
+    if None not in (then, mode) and then != mode:
+        return f"its mode of power changed from {then} to {mode}"
     return None
 
 

@@ -31,6 +31,7 @@ def described(identity: Mapping[str, Any]) -> str:
         (identity.get("gpu") or {}).get("name"),
         cores and f"{cores} cores",
         identity["machine"],
+        identity.get("bits") and f"programs of {identity['bits']} bits",
         "emulated: no times of it" if identity["emulated"] else None,
     )
     return ", ".join(part for part in parts if part)

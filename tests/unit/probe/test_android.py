@@ -141,3 +141,11 @@ def test_python_on_a_device_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     assert "Android's thermal status 2" in conditions["throttling"]["cooling"]
     assert throttling.objection(conditions, conditions) is not None, "what was measured so is measured again"
     assert conditions["cpus"], "what Linux tells stays"
+
+
+def test_a_board_that_has_adbd_and_no_android_says_which_it_is() -> None:
+    """Else all of them were one device, and figures of one were taken for another's."""
+    cpu = "processor\t: 0\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n"
+    told = android.sections(f"==> cpuinfo\n{cpu}==> machine\naarch64\n==> board\nRockchip RK3588 EVB\n")
+    identity = android.identity(told)
+    assert (identity["cpu"], identity["model"]) == ("Arm 0xd0b by 0x41", "Rockchip RK3588 EVB")

@@ -3,12 +3,13 @@
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 
 import pytest
 
 from makeweight.devices import record
-from makeweight_probe import facts, sysfs
+from makeweight_probe import darwin, facts, sysfs
 
 
 def test_the_identity_is_the_same_each_time_and_survives_json() -> None:
@@ -25,7 +26,8 @@ def test_conditions_are_no_part_of_the_identity() -> None:
     conditions = facts.conditions()
     assert not facts.identity().keys() & conditions.keys()
     assert set(conditions) == {
-        "load", "governor", "frequency_khz", "temperature_millicelsius", "cpus", "throttling",
+        "load", "governor", "frequency_khz", "temperature_millicelsius", "cpus", "kinds", "power_mode", "kernel",
+        "throttling",
     }  # fmt: skip
 
 
@@ -45,26 +47,6 @@ def test_the_last_level_cache_is_the_largest(tmp_path: Path, monkeypatch: pytest
         (tmp_path / f"index{index}" / "size").write_text(size + "\n")
     monkeypatch.setattr(facts, "_CACHES", tmp_path)
     assert facts.last_level_cache() == 32 * 1024 * 1024
-
-
-@pytest.mark.parametrize(
-    ("machine", "vendor", "modalias", "imitated"),
-    [
-        ("x86_64", "GenuineIntel", "cpu:type:x86,ven0000fam0006mod008F:feature:,0000", False),
-        ("aarch64", None, "cpu:type:aarch64:feature:,0000,0001", False),
-        ("s390x", "IBM/S390", None, False),
-        ("arm64", None, None, False),
-        ("aarch64", "GenuineIntel", None, True),
-        ("aarch64", None, "cpu:type:x86,ven0002fam0019mod0001:feature:,0000", True),
-        ("armv7l", "AuthenticAMD", "cpu:type:x86,ven0002fam0019mod0001:feature:,0000", True),
-    ],
-    ids=["x86", "arm", "s390", "mac", "arm-on-intel", "arm-with-cpuinfo-of-its-own", "arm-on-amd"],
-)
-def test_a_processor_that_another_imitates_is_told(
-    machine: str, vendor: str | None, modalias: str | None, imitated: bool
-) -> None:
-    """What qemu-user shows of the machine beneath: its /sys, and its /proc/cpuinfo where it makes none up."""
-    assert facts.emulated(machine, vendor, modalias) is imitated
 
 
 @pytest.mark.parametrize(
@@ -88,6 +70,7 @@ def test_an_imitated_processor_has_its_own_instructions_or_none(
 def test_a_board_says_which_it_is_and_what_its_processor_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a Raspberry Pi 5 has them: Arm's processors have numbers for names, and two boards may have the same."""
     told = {"processor": "0", "Features": "fp asimd asimddp", "CPU implementer": "0x41", "CPU part": "0xd0b"}
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     monkeypatch.setattr(facts, "_cpuinfo", lambda: told)
     files = {"/proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0"}
     monkeypatch.setattr(sysfs, "value", lambda path: files.get(str(path)))
@@ -107,3 +90,39 @@ def test_the_governor_is_that_of_the_processors_that_measuring_runs_on(monkeypat
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, used=used: used)
         told = facts.conditions()
         assert (told["governor"], told["frequency_khz"], told["cpus"]) == (governor, frequency, sorted(used))
+
+
+def test_programs_of_32_bits_on_a_kernel_of_64_are_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Raspberry Pi OS has it: figures of the one were taken for the other's on the same board."""
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(facts, "emulated_here", lambda: False)
+    assert "bits" not in facts.identity()
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+    identity = facts.identity()
+    assert identity["bits"] == 32
+    assert "programs of 32 bits" in record.described(identity)
+    monkeypatch.setattr(platform, "machine", lambda: "armv7l")
+    assert "bits" not in facts.identity(), "its name says so"
+
+
+def test_a_mac_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`uname` has `arm` for all of them, so figures of one were taken for another's."""
+    told = {"machdep.cpu.brand_string": "Apple M2 Pro", "hw.model": "Mac14,9", "hw.optional.arm.FEAT_DotProd": "1"}
+    monkeypatch.setattr(darwin, "told_here", lambda: told)
+    identity = facts.identity()
+    assert (identity["cpu"], identity["model"], identity["isa"]) == ("Apple M2 Pro", "Mac14,9", ["asimddp"])
+    assert not identity["emulated"]
+    told["sysctl.proc_translated"] = "1"
+    assert facts.identity()["emulated"]
+    assert facts.emulated_here()
+
+
+def test_the_mode_of_power_is_told_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    files = {"/sys/firmware/acpi/platform_profile": "low-power"}
+    monkeypatch.setattr(sysfs, "value", lambda path: files.get(str(path)))
+    assert facts.conditions()["power_mode"] == "low-power"
+    files["/sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference"] = "balance_power"
+    assert facts.conditions()["power_mode"] == "low-power, balance_power"
+    files.clear()
+    assert facts.conditions()["power_mode"] is None

@@ -151,3 +151,14 @@ def test_firmware_that_says_no_text_says_nothing(tmp_path: Path, monkeypatch: py
     timing_programs.program(tmp_path / "vcgencmd", "printf 'thr\\377ttled=0x5\\n'\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert slowing.state(tmp_path)["firmware"] is None
+
+
+def test_a_mode_of_power_that_changes_meanwhile_is_told() -> None:
+    """A laptop whose plug is pulled."""
+    before, after = ({"power_mode": mode} for mode in ("balanced, balance_performance", "balanced, balance_power"))
+    assert throttling.objection(before, before) is None
+    assert throttling.objection({}, after) is None
+    assert throttling.objection(before, {"power_mode": None}) is None
+    assert throttling.objection(before, after) == (
+        "its mode of power changed from balanced, balance_performance to balanced, balance_power"
+    )
