@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from makeweight_probe import batches
 from makeweight_probe.arm import COLD_NS, SHORTEST_TIMED_NS, Arm, Times
+from makeweight_probe.clock import step_ns
 from makeweight_probe.job import BlocksJob, Cold, Result
 from makeweight_probe.sequential import all_decided
 
@@ -25,6 +26,8 @@ LOOK_EVERY = 4
 KEPT = 5
 # A block need not be longer for the sake of its median: a model that takes so long varies less by itself.
 LONGEST_KEPT_NS = 20e6
+# Steps of a coarse clock that are timed together at least, so that one of them is a hundredth of it.
+STEPS = 100
 # How far into a block its runs are looked at for whether they still get faster: not only caches have to warm, but on
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
@@ -53,9 +56,11 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     """
     rng = np.random.default_rng(job.seed)
     shortest = {arm: _warm_up(arms[arm], samples) for arm in ARMS}
+    step = step_ns()
+    least = max(SHORTEST_TIMED_NS, STEPS * step)
     # where the clock shows nothing at all, more of nothing would not help; what reads the times says so
-    inner = max(1, int(np.ceil(SHORTEST_TIMED_NS / (min(shortest.values()) or SHORTEST_TIMED_NS))))
-    run = {arm: max(shortest[arm] * inner, SHORTEST_TIMED_NS) for arm in ARMS}
+    inner = max(1, int(np.ceil(least / (min(shortest.values()) or least))))
+    run = {arm: max(shortest[arm] * inner, least) for arm in ARMS}
     # an odd number, so that the median is one of them
     kept = next((number for number in range(KEPT, 1, -2) if number * max(run.values()) <= LONGEST_KEPT_NS), 1)
     turns = _Turns(arms, samples, inner, kept, rng)
@@ -100,6 +105,8 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
         "curves": {model: list(times.items()) for model, times in curves.items()},
         "batch": None,
     }
+    if step:
+        facts["step"] = step / inner
     if job.cold is not None and flush is None:
         facts["no_cold"] = "this system does not tell how large its caches are, so they cannot be emptied for sure"
     elif job.cold is not None and flush is not None:

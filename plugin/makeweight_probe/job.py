@@ -87,6 +87,8 @@ class LackingJob:
     """What is to compute there."""
     meter: str | Mapping[str, Any] | None = None
     """What is to read energy, as `EnergyJob` has it."""
+    cpus: tuple[int, ...] | None = None
+    """The processors that measuring runs on there; None: all that it may."""
 
     def files(self) -> tuple[Files, ...]:
         return ()
@@ -466,7 +468,8 @@ def dump_result(result: Result, path: Path) -> None:
 
     arrays: dict[str, Any] = {**result.samples, **{f"{_OUTPUT}{name}": each for name, each in result.outputs.items()}}
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(_FACTS, json.dumps(result.facts))
+        # of no time: what has no clock of its own may be in a year that a zip does not know
+        archive.writestr(zipfile.ZipInfo(_FACTS), json.dumps(result.facts))
         for name, values in arrays.items():
             from numpy.lib import format
 

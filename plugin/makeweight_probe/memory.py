@@ -16,7 +16,10 @@ from makeweight_probe.job import MemoryJob, Result
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _MAPPINGS = Path("/proc/self/smaps")
+_SWAPPED = 0.01
+"""Of the peak, what may have been written out to swap meanwhile: resident memory has none of it."""
 _EMULATED = "the processor is emulated in this very process, and what its emulator takes would count as the model's"
+_OUT = "{:.2g} MB were swapped out meanwhile, which the peak does not have: the machine is short of memory"
 
 
 class NoHighWaterMark(Exception):
@@ -92,7 +95,7 @@ def measure(job: MemoryJob) -> Result:
     try:
         imported = peak_bytes()
         reset_peak()
-        before, anonymous = peak_bytes(), _status().get("RssAnon")
+        before, then = peak_bytes(), _status()
         session = opener.open_session(job.model.path, job.model.threads)
         load_peak = peak_bytes()
         reset_peak()
@@ -104,7 +107,8 @@ def measure(job: MemoryJob) -> Result:
         steady_peak = peak_bytes()
     except NoHighWaterMark as error:
         return Result({}, {"unavailable": str(error)})
-    after = _status().get("RssAnon")
+    now = _status()
+    anonymous, after = then.get("RssAnon"), now.get("RssAnon")
     phases = {"load": load_peak - before, "first": first_peak - before, "steady": steady_peak - before}
     told: dict[str, Any] = {
         "anonymous": None if after is None or anonymous is None else after - anonymous,
@@ -114,4 +118,7 @@ def measure(job: MemoryJob) -> Result:
     if hasattr(session, "device_memory"):
         told["device"] = session.device_memory()
     run = max(phases["first"], phases["steady"])
+    swapped = now.get("VmSwap", 0) - then.get("VmSwap", 0)
+    if swapped > _SWAPPED * run:
+        return Result({}, {"unavailable": _OUT.format(swapped / 1e6)})
     return Result({}, {"import_peak": imported, "baseline": before, **phases, "run": run, **told})

@@ -6,6 +6,7 @@ https://www.kernel.org/doc/html/latest/hwmon/sysfs-interface.html
 from __future__ import annotations
 
 import math
+import re
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from makeweight_probe.power import Clock, Polled
 _ROOT = Path("/sys/class/hwmon")
 _MICRO, _MILLI = 1e-6, 1e-3
 _INA3221 = "ina3221"
+_ELSEWHERE = re.compile(r"amdgpu|radeon|nouveau|i915|xe|nvme|sfp.*")
+"""Chips whose power is that of a graphics card, a disk or a transceiver, and not of what runs the models."""
 _CHANNELS = (1, 2, 3)
 """Of an INA3221, those of a rail. What it shows beyond them are the shunts and sums:
 https://www.kernel.org/doc/html/latest/hwmon/ina3221.html"""
@@ -27,7 +30,9 @@ def open_meter(root: Path = _ROOT, clock: Clock = time.monotonic) -> Polled:
     Raises:
         NoMeter: there is no sensor of power, or it cannot be read.
     """
-    found = [rail for chip in sorted(root.glob("hwmon*")) for rail in _rails(chip)]
+    chips = sorted(root.glob("hwmon*"))
+    chips = [chip for chip in chips if not _ELSEWHERE.fullmatch(sysfs.value(chip / "name") or "")]
+    found = [rail for chip in chips for rail in _rails(chip)]
     if not found:
         raise NoMeter(f"no sensor of power under {root}")
     names = rails.counting(rail.name for rail in found)

@@ -135,3 +135,12 @@ def test_a_result_survives_the_journey(tmp_path: Path) -> None:
         for name, values in here.items():
             np.testing.assert_array_equal(there[name], values)
             assert there[name].dtype == values.dtype
+
+
+def test_a_board_whose_clock_is_not_set_answers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins in 1970, a year that a zip does not know."""
+    monkeypatch.setattr("time.time", lambda: 3600.0)
+    dump_result(Result({"wall_a": np.arange(3.0)}, {"rounds": 3}, {"0:0": np.arange(2)}), tmp_path / "result.zip")
+    monkeypatch.undo()
+    result = load_result(tmp_path / "result.zip")
+    assert (result.facts, result.samples["wall_a"].tolist()) == ({"rounds": 3}, [0.0, 1.0, 2.0])

@@ -176,6 +176,21 @@ def test_a_sensor_is_read_beside_what_runs(tmp_path: Path) -> None:
     meter.close()
 
 
+def test_what_a_graphics_card_takes_is_not_what_runs_the_models(tmp_path: Path) -> None:
+    """It was read before the processor's own counters, since its chip comes first."""
+    for number, name in enumerate(("amdgpu", "sfp_2", "corsairpsu")):
+        chip = tmp_path / f"hwmon{number}"
+        chip.mkdir()
+        (chip / "name").write_text(f"{name}\n")
+        (chip / "power1_input").write_text("5000000\n")
+        if name != "corsairpsu":
+            with pytest.raises(NoMeter, match="no sensor of power"):
+                hwmon.open_meter(tmp_path)
+    meter = hwmon.open_meter(tmp_path)
+    meter.close()
+    assert meter.source == "hwmon hwmon2/power1"
+
+
 def test_a_machine_without_sensors_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoMeter, match="no sensor of power"):
         hwmon.open_meter(tmp_path)
