@@ -252,12 +252,10 @@ def test_doctor_tells_what_cannot_be_measured_here(capsys: pytest.CaptureFixture
     assert "have a meter beside the machine read" in shown
 
 
-def test_doctor_tells_each_thing_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_tells_the_load_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     begins = [line.split("  ")[0].strip() for line in capsys.readouterr().out.splitlines()]
-    told = [what for what in begins if what]
-    assert "load" in told
-    assert sorted(told) == sorted(set(told))
+    assert begins.count("load") == 1
 
 
 def test_doctor_tells_of_a_runtime_that_cannot_be_imported(
