@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from evidence import LINE, crossed, first, share, told, write
+from error_rates import LINE, crossed, first, share, told, write
 from lives import DROP, REQUESTS, Arms, DrawArms, Rates, arms
 from numpy.typing import NDArray
 
