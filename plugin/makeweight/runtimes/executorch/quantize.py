@@ -77,10 +77,10 @@ class Observed:
         with quiet(), failing("preparation"):
             quantizer = _quantizer(how)
             quantizer.set_filter_function(lambda node: node.name not in left)
-            if not any(kind(node) == "batch_norm" for node in graph.graph.nodes):
-                # to find these it exports a dozen graphs anew, which takes as long as all the rest
-                patterns = [each for each in quantizer.SUPPORTED_PATTERNS if "_bn" not in each.name]
-                quantizer.SUPPORTED_PATTERNS = patterns
+            # These are for training: here a normalization is folded into its convolution before they are looked for. To
+            # look for them it exports a dozen graphs anew, which takes as long as all the rest.
+            patterns = [each for each in quantizer.SUPPORTED_PATTERNS if "_bn" not in each.name]
+            quantizer.SUPPORTED_PATTERNS = patterns
             self.graph = prepare_pt2e(graph, quantizer)
         self.told = self._of_products(left)
 
