@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds, Port
-from makeweight.runtimes import environment, traced
+from makeweight.runtimes import composites, environment, traced
 from makeweight.runtimes.executorch import program, refusal
 from makeweight.runtimes.executorch.program import Plan
 from makeweight.runtimes.inputs import from_dict_to_dict
@@ -165,7 +165,7 @@ def _lowered(captured: Captured, graph: Any) -> bytes:
         from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
         from executorch.exir.passes import MemoryPlanningPass
 
-        with environment.translated(lambda error: _cannot(error, graph)):
+        with composites.known_once(), environment.translated(lambda error: _cannot(error, graph)):
             edge = to_edge_transform_and_lower(
                 _exported(graph, captured.arrays, captured.shapes),
                 partitioner=[XnnpackPartitioner()],

@@ -18,7 +18,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds, Shape
-from makeweight.runtimes import environment, traced
+from makeweight.runtimes import composites, environment, traced
 from makeweight.runtimes.inputs import from_dict_to_dict
 from makeweight.runtimes.litert import followed, free, graph, names, refusal
 from makeweight.runtimes.litert.names import Places
@@ -193,7 +193,7 @@ def _converted(module: Any, arrays: Feeds) -> bytes:
 
     placed = copy.copy(module)
     placed.forward = forward
-    with silent():
+    with silent(), composites.known_once():
         converter = _converter()
         with names.by_module() as places, environment.translated(lambda error: _cannot(error, places)):
             made: Any = converter.convert(placed, tuple(traced.tensors(arrays).values()))

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from makeweight.artifact.ports import Feeds, Shape
-from makeweight.runtimes import environment, traced
+from makeweight.runtimes import composites, environment, traced
 from makeweight.runtimes.inputs import from_dict_to_dict
 from makeweight.runtimes.onnxruntime import marks, refusal, torchlib
 from makeweight.runtimes.onnxruntime.lean import write
@@ -51,7 +51,8 @@ def export(module: Any, inputs: Mapping[str, Shape], example: Feeds, path: Path)
             do="Return it by another name.",
         )
     _forget_recurrences()
-    with quiet(), torchlib.read_once(), environment.translated(lambda error: _cannot(error, inputs)):
+    cannot = environment.translated(lambda error: _cannot(error, inputs))
+    with quiet(), torchlib.read_once(), composites.known_once(), cannot:
         program = torch.onnx.export(
             from_dict_to_dict(module),
             kwargs={"inputs": tensors},
