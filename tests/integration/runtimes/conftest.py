@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from exact_products import exact_products
+from made_once import made_once
 from makeweight.artifact.ports import Feeds
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
@@ -69,7 +70,11 @@ def answers(network: Any, images: Feeds) -> Any:
 
 
 @pytest.fixture(scope="session")
-def exported(network: Any, runtime: OnnxRuntime, images: Feeds, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "model.onnx"
-    runtime.lower(Program(network, INPUTS, {"image": images["image"][:2]}), FLOAT32, None, path)
-    return path
+def exported(
+    request: pytest.FixtureRequest, runtime: OnnxRuntime, images: Feeds, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    def export(folder: Path) -> None:
+        program = Program(request.getfixturevalue("network"), INPUTS, {"image": images["image"][:2]})
+        runtime.lower(program, FLOAT32, None, folder / "model.onnx")
+
+    return made_once(tmp_path_factory, "exported", export) / "model.onnx"
