@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,12 +52,12 @@ def test_a_drop_that_is_none_is_refused(bad: float) -> None:
         paired(bad)
 
 
-def at_rate(rate: float, drop: float, rise: float, fall: float, counts: tuple[int, int, int, int]) -> float:
-    """The logarithm of what a bet is worth if stable's rate were known."""
+def at_rate(rate: Any, drop: float, rise: float, fall: float, counts: tuple[int, int, int, int]) -> Any:
+    """The logarithm of what a bet is worth if stable's rate were known; of many rates, an array of such."""
     k, n, j, m = counts
-    most = min(1.0, rate + drop)
-    worth = k * math.log(1 + rise) - n * math.log(1 + rise * most)
-    return worth + j * math.log(1 - fall) - m * math.log(1 - fall * rate)
+    most = np.minimum(1.0, rate + drop)
+    worth = k * math.log(1 + rise) - n * np.log(1 + rise * most)
+    return worth + j * math.log(1 - fall) - m * np.log(1 - fall * rate)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_two_samples_are_judged_by_the_rate_that_speaks_most_for_the_canary(
 ) -> None:
     """The least value over a fine grid of rates, for each bet, is what the formula finds."""
     rates = np.linspace(0, 1, 2001)
-    least = [min(at_rate(rate, drop, a, b, counts) for rate in rates) for a in RISES for b in FALLS]
+    least = [at_rate(rates, drop, a, b, counts).min() for a in RISES for b in FALLS]
     expected = np.exp(least).mean()
     found = two_samples(drop, *counts)
     assert found <= expected * (1 + 1e-9)
