@@ -10,6 +10,7 @@ from makeweight.compress.sharing import NAME, Ties
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.hashing import places, values_of
+from makeweight.runtimes.layers import told_of
 from makeweight.runtimes.runtime import RecipeFailed
 
 if TYPE_CHECKING:
@@ -21,20 +22,30 @@ _FEWEST = 512
 
 def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     """See `Cluster` and `Transformation.apply`. Values begin as the means of their weights, then scaled so that a layer
-    has the norm that it had: means of weights that have nothing in common are small."""
+    has the norm that it had: means of weights that have nothing in common are small. Weights that do not learn stay as
+    they are, since nothing would make up for that."""
     import torch
 
     module, part = subject.source, options.part or 1
     refuse_not_finite(module, NAME)
     in_place_of_parametrized(subject, NAME, given)
     weights = changeable(module, options.exclude, NAME)
-    indices, signs, kept = dict[str, Any](), dict[str, Any](), list[str]()
+    indices, signs = dict[str, Any](), dict[str, Any]()
+    few, frozen = list[str](), list[str]()
     for name, weight in weights.items():
         if weight.numel() < _FEWEST or not weight.is_floating_point():
-            kept.append(name)
+            few.append(name)
+            continue
+        if not weight.requires_grad:
+            frozen.append(name)
             continue
         found = places(weight.numel(), values_of(weight.numel(), part))
         indices[name], signs[name] = (torch.from_numpy(each).reshape(weight.shape) for each in found)
+    if not indices and frozen:
+        raise RecipeFailed(
+            f"{NAME} changed nothing: what a hash ties has to be learned, and {told_of(frozen)} require no "
+            "gradients; have them require these in `build`, or take `method: kmeans`"
+        )
     if not indices:
         raise RecipeFailed(f"{NAME} changed nothing: no layer has {_FEWEST} weights for a hash to tie")
     ties = Ties(indices, signs=signs)
@@ -45,11 +56,12 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
             tied, norm = clusters.means(weight), weight.double().norm()
             now = clusters.spread(tied).norm()
             clusters.put(weight, tied * (norm / now if now else 1))
-            weight.requires_grad_(True)
             values[name] = [values_of(weight.numel(), part), weight.numel()]
     ties.sum_gradients(module)
-    if kept:
-        given.progress.say(f"{NAME}: too few weights for a hash, left as they are: {', '.join(kept)}")
+    if few:
+        given.progress.say(f"{NAME}: too few weights for a hash, left as they are: {', '.join(few)}")
+    if frozen:
+        given.progress.say(f"{NAME}: not learning, so left as they are: {', '.join(frozen)}")
     given.progress.say(f"{NAME}: {len(indices)} weight tensors tied by a hash, to be learned by what trains next")
-    given.notes[NAME] = {"values": values, "kept": kept}
+    given.notes[NAME] = {"values": values, "kept": [*few, *frozen]}
     return subject.leaving(NAME, ties)

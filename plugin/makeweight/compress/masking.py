@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,11 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
     module = subject.source
     refuse_not_finite(module, NAME)
     in_place_of_parametrized(subject, NAME, given)
-    weights, kept = _able(_weights(module, options), options, given)
+    found = _weights(module, options)
+    frozen = _frozen(module, found) if options.importance == "movement" else []
+    weights, kept = _able({name: each for name, each in found.items() if name not in frozen}, options, given)
+    if frozen:
+        given.progress.say(f"{NAME}: not learning, so that nothing moves them, left as they are: {', '.join(frozen)}")
     masks, trained = Masks({}), InRounds(NAME, options, options.rounds, given)
     movement = Movement(module, weights) if options.importance == "movement" else None
     for number in range(1, options.rounds + 1):
@@ -77,7 +81,8 @@ def mask(subject: Subject, options: SparsifyOptions, given: Given) -> Subject:
         trained.after(number, module, [*subject.left.values(), masks, *([movement] if movement else [])])
     if movement:
         movement.end()
-    _tell({name: [int(each.sum()), each.numel()] for name, each in masks.zeros.items()}, kept, given, trained.told)
+    counts = {name: [int(each.sum()), each.numel()] for name, each in masks.zeros.items()}
+    _tell(counts, [*kept, *frozen], given, trained.told)
     return subject.leaving(NAME, masks)
 
 
@@ -112,6 +117,21 @@ def _weights(module: Any, options: SparsifyOptions) -> dict[str, Summed]:
         for name, weight in changeable(module, options.exclude, NAME).items()
         if weight.is_floating_point()
     }
+
+
+def _frozen(module: Any, names: Collection[str]) -> list[str]:
+    """The weights that do not learn.
+
+    Raises:
+        RecipeFailed: none does.
+    """
+    found = [name for name in names if not module.get_parameter(name).requires_grad]
+    if found and len(found) == len(names):
+        raise RecipeFailed(
+            f"{NAME} changed nothing: {told_of(found)} require no gradients, so that training moves none of them; have "
+            "them require these in `build`, or take `importance: magnitude`"
+        )
+    return found
 
 
 def _summed(stored: Stored) -> Summed:

@@ -107,3 +107,30 @@ def test_a_module_of_which_nothing_learns_is_told_so(given: Any) -> None:
     module = fresh(given).requires_grad_(False)
     with pytest.raises(RecipeFailed, match="finetune: the loss depends on no parameter that requires gradients"):
         Finetune().apply(Subject(module), TrainingOptions(epochs=1), given)
+
+
+def test_a_hash_and_movement_leave_what_does_not_learn_as_it_is(given: Any) -> None:
+    finetune = TrainingOptions(epochs=1, lr=0.01)
+    module = fresh(given)
+    module[3].requires_grad_(False)
+    was = module[3].weight.clone()
+    with reproducible(0):
+        subject = Cluster().apply(Subject(module), ClusterOptions(method="hashing", part=0.25), given)
+        Finetune().apply(subject, finetune, given)
+    assert torch.equal(module[3].weight, was)
+    assert "3.weight" in given.notes["cluster"]["kept"]
+    assert len(module[6].weight.abs().unique()) <= 0.25 * module[6].weight.numel()
+    module = fresh(given)
+    module[3].requires_grad_(False)
+    options = SparsifyOptions(sparsity=0.5, rounds=2, epochs=1, importance="movement")
+    with reproducible(0):
+        Sparsify().apply(Subject(module), options, given)
+    assert torch.equal(module[3].weight, was)
+    assert not module[3].weight.requires_grad
+    assert "3.weight" in given.notes["sparsify"]["kept"]
+    assert float((module[6].weight == 0).float().mean()) == 0.5
+    frozen = fresh(given).requires_grad_(False)
+    with pytest.raises(RecipeFailed, match=r"cluster changed nothing: .* and 3\.weight, 6\.weight require no gradients"):
+        Cluster().apply(Subject(frozen), ClusterOptions(method="hashing", part=0.25), given)
+    with pytest.raises(RecipeFailed, match=r"sparsify changed nothing: 0\.weight, .* training moves none of them"):
+        Sparsify().apply(Subject(frozen), options, given)
