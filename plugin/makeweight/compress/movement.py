@@ -12,12 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from makeweight.compress.gradients import whole
+
 
 class Movement:
     """The scores of weights: minus the sum of each weight times its gradient, over all steps. Something that a step
     leaves, as far as it lasts: a training that was killed goes on with them."""
 
     def __init__(self, module: Any, names: Collection[str]) -> None:
+        """Args:
+        names: of weights that learn.
+        """
         import torch
 
         self._scores = {name: torch.zeros_like(module.get_parameter(name)) for name in names}
@@ -25,9 +30,8 @@ class Movement:
 
     def _listen(self, weight: Any, name: str) -> Any:
         def note(gradient: Any) -> None:
-            self._scores[name].addcmul_(weight.detach(), gradient, value=-1)
+            self._scores[name].addcmul_(weight.detach(), whole(gradient), value=-1)
 
-        weight.requires_grad_(True)
         return weight.register_hook(note)
 
     def to(self, device: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from makeweight.compress import masking
 from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
+from makeweight.compress.gradients import whole
 from makeweight.compress.kmeans import means, nearest
 from makeweight.compress.masking import Masks
 from makeweight.compress.parametrized import in_place_of_parametrized
@@ -70,7 +71,7 @@ class Ties:
 
     def _gather(self, weight: Any, name: str) -> Any:
         def gather(weight: Any) -> None:
-            gradient = self.clusters[name].summed(weight.grad)
+            gradient = self.clusters[name].summed(whole(weight.grad))
             if name in self._masked:
                 gradient[0] = 0
             self._learning[name].grad, weight.grad = gradient, None
@@ -95,7 +96,7 @@ class Ties:
 
     def _summed(self, name: str, gradient: Any) -> Any:
         clusters = self.clusters[name]
-        return gradient if name in self._learning else clusters.spread(clusters.summed(gradient))
+        return gradient if name in self._learning else clusters.spread(clusters.summed(whole(gradient)))
 
 
 class _Clusters:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from makeweight.compress.gradients import whole
+
 
 def kinds() -> tuple[Any, ...]:
     from torch import nn
@@ -64,7 +66,7 @@ def _of_layer(table: Any) -> Any:
     layer, gradient = nn.Linear(1, 1, bias=False), table.weight.grad
     layer.weight = nn.Parameter(table.weight.detach().T)
     if gradient is not None:
-        layer.weight.grad = (gradient.to_dense() if gradient.is_sparse else gradient).T
+        layer.weight.grad = whole(gradient).T
     node = torch_pruning.dependency.Node(layer, None)
     handler = torch_pruning.pruner.function.prune_linear_out_channels
     return torch_pruning.dependency.Dependency(handler, handler, node, node)
