@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from makeweight.compress.gradients import whole
 from makeweight.compress.training_options import TrainingOptions
 
 _MOMENTUM = 0.9
@@ -41,6 +43,9 @@ class Optimizer:
 
         self._optimizer.zero_grad()
         loss.backward()
+        for parameter in self._parameters:
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = whole(parameter.grad)
         if self._clip is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._optimizer.step()
@@ -55,12 +60,15 @@ class Optimizer:
 
 
 class Averaged:
-    """The exponential moving average of a module's weights and buffers; of few steps, one that forgets faster, so that
-    what training began with does not outlive it: after t steps the share of the old is at most (1 + t) / (10 + t)."""
+    """The exponential moving average of a module's weights and buffers; of what cannot be averaged (counts, masks that
+    hold infinity, state of a module's own that is no tensor), the last. Of few steps it is one that forgets faster, so
+    that what training began with does not outlive it: after t steps the share of the old is at most
+    (1 + t) / (10 + t)."""
 
     def __init__(self, module: Any, decay: float) -> None:
         self._module, self._decay, self._steps = module, decay, 0
         self._state = _copied(module)
+        self._moving = {name for name, value in self._state.items() if _averages(value)}
 
     def after_step(self) -> None:
         import torch
@@ -69,10 +77,12 @@ class Averaged:
         self._steps += 1
         with torch.no_grad():
             for name, value in self._module.state_dict().items():
-                if value.is_floating_point() or value.is_complex():
+                if name in self._moving:
                     self._state[name].lerp_(value, 1 - decay)
-                else:
+                elif hasattr(value, "detach"):
                     self._state[name].copy_(value)
+                else:
+                    self._state[name] = copy.deepcopy(value)
 
     @contextmanager
     def put_in(self) -> Iterator[None]:
@@ -96,4 +106,15 @@ class Averaged:
 
 
 def _copied(module: Any) -> dict[str, Any]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+    return {name: _copy(value) for name, value in module.state_dict().items()}
+
+
+def _copy(value: Any) -> Any:
+    """Of a tensor, or of what a module keeps of its own in a state dict."""
+    return value.detach().clone() if hasattr(value, "detach") else copy.deepcopy(value)
+
+
+def _averages(value: Any) -> bool:
+    if not hasattr(value, "detach"):
+        return False
+    return (value.is_floating_point() or value.is_complex()) and bool(value.isfinite().all())

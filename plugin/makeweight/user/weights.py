@@ -86,15 +86,22 @@ def counted(module: Any) -> int:
 
 
 def not_finite(module: Any) -> list[str]:
-    """The names of what a module keeps that holds NaN or infinity."""
+    """The names of what a module keeps that holds NaN or infinity. A buffer may hold infinity, as masks do, which shut
+    places out by it; the statistics of a normalization may not."""
     import torch
 
+    buffers = {
+        f"{name}.{own}".lstrip(".")
+        for name, part in module.named_modules(remove_duplicate=False)
+        if not isinstance(part, torch.nn.modules.batchnorm._NormBase)
+        for own in part._buffers
+    }
     return [
         name
         for name, value in module.state_dict().items()
         if isinstance(value, torch.Tensor)
         and (value.is_floating_point() or value.is_complex())
-        and not bool(torch.isfinite(value).all())
+        and bool((value.isnan() if name in buffers else ~value.isfinite()).any())
     ]
 
 

@@ -94,3 +94,30 @@ def test_the_average_follows_its_recursion_and_is_only_lent() -> None:
     assert float(module.weight.detach()) == pytest.approx(drawn)
     averaged.keep()
     assert float(module.weight.detach()) == pytest.approx(kept, rel=1e-5)
+
+
+def test_of_what_cannot_be_averaged_the_last_is_kept() -> None:
+    class Keeping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.seen = nn.Parameter(torch.zeros(1)), 0
+            self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+
+        def get_extra_state(self) -> dict[str, int]:
+            return {"seen": self.seen}
+
+        def set_extra_state(self, state: dict[str, int]) -> None:
+            self.seen = state["seen"]
+
+    module = Keeping()
+    averaged = Averaged(module, 0.5)
+    module.seen = 7
+    with torch.no_grad():
+        module.weight.fill_(10)
+    averaged.after_step()
+    module.seen = 8
+    with averaged.put_in():
+        assert module.seen == 7
+        assert module.weight.item() == pytest.approx(9)
+        assert module.mask.tolist() == [0, -torch.inf]  # type: ignore[operator]
+    assert (module.seen, module.weight.item()) == (8, 10)
