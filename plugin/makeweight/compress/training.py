@@ -24,6 +24,8 @@ from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user.saved import some
+from makeweight.user.weights import not_finite
 from makeweight_base.errors import UsageError, first_line
 
 _LOSS = "training_loss"
@@ -87,7 +89,10 @@ def train(
         UsageError: the loss raises one.
     """
     steps = options.epochs * data.split.steps(options.batch)
-    optimizer = Optimizer([*module.parameters(), *beside], options, steps)
+    parameters = [*module.parameters(), *beside]
+    if not parameters:
+        raise _nothing_learns(label)
+    optimizer = Optimizer(parameters, options, steps)
     averaged = None if options.ema is None else Averaged(module, options.ema)
     reached = _Reached()
     parts = _changing(module, optimizer, averaged, reached, left, beside)
@@ -117,11 +122,9 @@ def train(
                 with mixed():
                     value = lost(batch)
                 if not value.requires_grad:
-                    raise RecipeFailed(
-                        f"{label}: the loss depends on no parameter that requires gradients; have those that are to "
-                        "learn require them in `build`, and compute the scores with operations of torch"
-                    )
-                optimizer.step(value)
+                    raise _nothing_learns(label)
+                with environment.translated(lambda error: _fails(label, error)):
+                    optimizer.step(value)
                 for each in left:
                     each.after_step(module)
                 if averaged is not None:
@@ -152,6 +155,8 @@ def train(
     if reached.best is None:
         if averaged is not None:
             averaged.keep()
+        if bad := not_finite(module):  # of an epoch whose last step broke it, the losses are finite
+            raise RecipeFailed(f"{label}: training left NaN or infinity in {some(bad)}; a smaller `lr` may help")
         given.progress.say(told)
         return Trained(ran, ran, mean, None, on=on)
     best = reached.best
@@ -256,5 +261,15 @@ def _forward(module: Any, inputs: Tensors, output: str | None, label: str) -> An
         raise
     except Exception as error:
         environment.reraise(error)
-        told = f"{type(error).__name__}: {first_line(error)}"
-        raise RecipeFailed(f"{label}: the module fails in training: {told}") from error
+        raise _fails(label, error) from error
+
+
+def _fails(label: str, error: Exception) -> RecipeFailed:
+    return RecipeFailed(f"{label}: the module fails in training: {type(error).__name__}: {first_line(error)}")
+
+
+def _nothing_learns(label: str) -> RecipeFailed:
+    return RecipeFailed(
+        f"{label}: the loss depends on no parameter that requires gradients; have those that are to learn require them "
+        "in `build`, and compute the scores with operations of torch"
+    )

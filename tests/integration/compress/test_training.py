@@ -422,6 +422,56 @@ def test_a_module_that_cannot_train_fails_the_recipe(make_project: Any, make_giv
         tune(OnlyEvaluates().eval(), TrainingOptions(), given, "finetune")
 
 
+class OneWay(nn.Module):
+    """With an operation of its own that nothing can be learned through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+
+    def forward(self, image: Any) -> Any:
+        class Rounded(torch.autograd.Function):  # type: ignore[misc]
+            @staticmethod
+            def forward(context: Any, values: Any) -> Any:  # type: ignore[override, unused-ignore]
+                return values.round()
+
+        return Rounded.apply(self.layer(image.flatten(1)))
+
+
+def test_an_operation_without_a_gradient_fails_the_recipe(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
+    with pytest.raises(RecipeFailed, match="finetune: the module fails in training: NotImplementedError: You must"):
+        tune(OneWay(), TrainingOptions(), given, "finetune")
+
+
+def test_a_module_without_parameters_learns_nothing(make_project: Any, make_given: Any) -> None:
+    class Means(nn.Module):
+        def forward(self, image: Any) -> Any:
+            return image.flatten(1)[:, :3]
+
+    given = make_given(make_project())
+    with pytest.raises(RecipeFailed, match="finetune: the loss depends on no parameter that requires gradients"):
+        tune(Means(), TrainingOptions(), given, "finetune")
+
+
+def test_weights_that_the_last_step_broke_are_not_kept(make_project: Any, make_given: Any) -> None:
+    """The losses of all steps are finite, and nothing is judged without a validation split."""
+
+    class Last:
+        steps = 0
+
+        def after_step(self, module: Any) -> None:
+            self.steps += 1
+            if self.steps == 3:
+                with torch.no_grad():
+                    module[0].weight[0] = torch.nan
+
+    given = make_given(make_project())
+    alone = replace(given, splits={"train": given.splits["train"]})
+    with pytest.raises(RecipeFailed, match=r"finetune: training left NaN or infinity in 0\.weight; a smaller `lr`"):
+        tune(fresh(given), TrainingOptions(epochs=1, batch=32), alone, "finetune", (Last(),))
+
+
 def test_memory_that_runs_out_is_the_machines_fault() -> None:
     class TooLarge(nn.Module):
         def forward(self, image: Any) -> None:
