@@ -43,7 +43,7 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
         )
     watch()
     try:
-        with _where_it_stands():
+        with _where_it_stands(), _gradients_as_before():
             target: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or module_name
@@ -144,6 +144,20 @@ def _where_it_stands() -> Iterator[None]:
             _stands.clear()
 
 
+@contextlib.contextmanager
+def _gradients_as_before() -> Iterator[None]:
+    """Have PyTorch record gradients afterwards where it did before: code that only asks a model may turn that off for all
+    when it is imported, and nothing would learn any more."""
+    torch = sys.modules.get("torch")
+    recorded = torch is None or torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch = sys.modules.get("torch")
+        if hasattr(torch, "set_grad_enabled") and torch.is_grad_enabled() != recorded:
+            torch.set_grad_enabled(recorded)
+
+
 def _here() -> str | None:
     """None: the folder is removed."""
     try:
@@ -174,7 +188,7 @@ def call(function: Callable[..., Any], *arguments: Any, name: str, root: Path) -
         OutOfMemory: likewise, where that was it.
     """
     try:
-        with _where_it_stands():
+        with _where_it_stands(), _gradients_as_before():
             return function(*arguments)
     except (UsageError, OutOfMemory):
         raise

@@ -132,3 +132,17 @@ def test_code_that_changes_the_folder_stands_there_and_nobody_else(
     with pytest.raises(UsageError, match="raised OSError: gone"):
         callables.call(fails, name="it_moves", root=tmp_path)
     assert Path.cwd() == tmp_path / "inner"
+
+
+def test_code_that_turns_gradients_off_does_so_for_itself(tmp_path: Path, path: None) -> None:
+    import torch
+
+    code = "import torch\ntorch.set_grad_enabled(False)\ndef load():\n    torch.set_grad_enabled(False)\n    return 1\n"
+    (tmp_path / "only_asks.py").write_text(code)
+    load = callables.find("only_asks:load", tmp_path, where="here")
+    assert torch.is_grad_enabled()
+    assert callables.call(load, name="only_asks:load", root=tmp_path) == 1
+    assert torch.is_grad_enabled()
+    with torch.no_grad():
+        callables.call(load, name="only_asks:load", root=tmp_path)
+        assert not torch.is_grad_enabled()
