@@ -14,6 +14,7 @@ from safetensors.torch import save_file, save_model
 from torch import nn
 
 from makeweight.user import weights
+from makeweight.user.unwrapped import unwrapped
 from makeweight_base.errors import UsageError
 
 
@@ -139,6 +140,35 @@ def _holds_what_was_saved(module: Any) -> None:
 def test_a_module_that_is_compiled_itself(loaded: Any) -> None:
     _, module = loaded(STATE, torch.compile(net()))
     assert torch.equal(module.state_dict()["_orig_mod.3.bias"], STATE["3.bias"])
+
+
+def test_what_makes_a_module_faster_is_taken_off_at_any_depth() -> None:
+    inner, outer = nn.Linear(2, 2), nn.Sequential(nn.ReLU())
+    outer.append(torch.compile(inner))
+    outer.append(nn.DataParallel(nn.Sequential(torch.compile(nn.Linear(2, 2)))))
+    outer[0].compile()
+    bare = unwrapped(nn.DataParallel(torch.compile(outer)))
+    assert bare is outer
+    assert bare[1] is inner
+    assert [type(part) for part in bare] == [nn.ReLU, nn.Linear, nn.Sequential]
+    assert list(bare.state_dict()) == ["1.weight", "1.bias", "2.0.weight", "2.0.bias"]
+    assert bare[0]._compiled_call_impl is None
+    assert unwrapped(inner) is inner
+
+
+def test_infinity_is_what_masks_hold_and_weights_do_not(loaded: Any) -> None:
+    class Masking(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+            self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+    state = Masking().state_dict()
+    _, module = loaded(state, Masking())
+    assert module.mask[0].tolist() == [0, -torch.inf, -torch.inf]
+    for name, value in (("mask", torch.nan), ("norm.running_var", torch.inf), ("norm.weight", -torch.inf)):
+        with pytest.raises(UsageError, match=f"the weights hold NaN or infinity: {name}"):
+            loaded({**state, name: torch.full_like(state[name], value)}, Masking())
 
 
 def test_safetensors_by_content_whatever_it_is_called(loaded: Any, tmp_path: Path) -> None:

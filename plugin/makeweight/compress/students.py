@@ -16,6 +16,7 @@ from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
 from makeweight.runtimes import environment
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user import anew
 from makeweight.user.module import built
 from makeweight.user.weights import counted
 from makeweight_base.errors import first_line
@@ -103,7 +104,9 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
     Raises:
         UsageError: it is no module, does not take the model's inputs, or answers another shape.
     """
-    student = built(dotted, given.root, where="makeweight.yaml: student").eval()
+    where = "makeweight.yaml: student"
+    student = built(dotted, given.root, where=where, progress=given.progress).eval()
+    anew.have_its_own(student, dotted, where)
     wanted = answers(model, example, given.output)
     try:
         answer = answers(student, example, given.output)

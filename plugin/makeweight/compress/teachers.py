@@ -36,7 +36,7 @@ def teacher_of(options: TrainingOptions, given: Given, device: str = CPU) -> Any
         return given.baseline if device == CPU else copy.deepcopy(given.baseline).to(device)
     if options.teacher.endswith(".onnx"):
         return _of_file(options.teacher, given, device)
-    module = built(options.teacher, given.root, where=_WHERE)
+    module = built(options.teacher, given.root, where=_WHERE, progress=given.progress)
     if options.teacher_weights is not None:
         file = given.root / options.teacher_weights
         if not file.is_file():

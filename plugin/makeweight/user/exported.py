@@ -20,6 +20,7 @@ from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
 
 _AGAIN = "Export it again: torch.export.save(torch.export.export(module.eval(), …), path)."
+_OTHER = frozenset({"bfloat16", "float16", "float64"})
 
 
 def load(path: Path, inputs: Mapping[str, Shape]) -> Any:
@@ -29,7 +30,8 @@ def load(path: Path, inputs: Mapping[str, Shape]) -> Any:
         inputs: the declared shapes by input name.
 
     Raises:
-        UsageError: see `read`; or the program has other inputs, or was exported in training mode.
+        UsageError: see `read`; or the program has other inputs, takes other numbers than float32, or was exported in
+            training mode.
     """
     from torch import nn
     from torch.utils import _pytree
@@ -145,6 +147,12 @@ def _refuse_undeclared(has: list[Port], declared: Mapping[str, Shape]) -> None:
                 f"{shown(declared[port.name])}",
                 where=where,
                 do=mend,
+            )
+        if port.dtype in _OTHER:
+            raise UsageError(
+                f"input `{port.name}` of the program is {port.dtype}, and all that is measured, trained and lowered "
+                "begins in float32",
+                do=f"Export it in float32, with `module.float()` and such inputs. {_AGAIN}",
             )
 
 

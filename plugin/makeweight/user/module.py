@@ -14,10 +14,12 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Feeds, Port, Shape, batch_size, of_examples, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
-from makeweight.user import callables, exported, weights
+from makeweight.user import anew, callables, exported, weights
 from makeweight.user.declared import Declared
 from makeweight.user.ports import of_module
+from makeweight.user.single import in_single
 from makeweight.user.split import Split
+from makeweight.user.unwrapped import unwrapped
 from makeweight_base.errors import UsageError, at
 from makeweight_base.progress import Progress
 from makeweight_base.quiet import quiet
@@ -30,11 +32,11 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
     """The reference model as a torch.nn.Module in eval mode, with its weights: built, or a torch.export program.
 
     Args:
-        progress: hears which part of the file the weights are, where that is not all of it.
+        progress: hears which part of the file the weights are, where that is not all of it, and what was converted.
 
     Raises:
-        UsageError: `build` fails or gives no module; the weights are missing, something else, or do not fit; the
-            program is none, or not as declared.
+        UsageError: `build` fails, or gives no module, or the same one again; the weights are missing, something else,
+            or do not fit; the program is none, or not as declared.
         MissingExtra: PyTorch is not installed.
     """
     registry.require_extra("a PyTorch module", "torch")
@@ -48,7 +50,9 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
             where=CONFIG,
             do="Declare `model.build` and `model.weights`.",
         )
-    module = built(build, declared.root, where=f"{CONFIG}: model.build")
+    where = f"{CONFIG}: model.build"
+    module = built(build, declared.root, where=where, progress=progress)
+    anew.have_its_own(module, build, where)
     with at(file):
         part = weights.load(module, declared.root / file, declared.model.weights_key)
     if part and progress is not None:
@@ -56,11 +60,15 @@ def load_module(declared: Declared, progress: Progress | None = None) -> Any:
     return module.eval()
 
 
-def built(build: str, root: Path, *, where: str) -> Any:
-    """The torch.nn.Module that `module:callable` returns.
+def built(build: str, root: Path, *, where: str, progress: Progress | None = None) -> Any:
+    """The torch.nn.Module that `module:callable` returns: without what makes it train or run faster, and in float32, so
+    that weights of more digits than it was built in lose none when they are loaded.
+
+    Args:
+        progress: hears what was converted.
 
     Raises:
-        UsageError: it fails, or gives no module.
+        UsageError: it fails, or gives no module, or one that has no code of Python's.
         MissingExtra: PyTorch is not installed.
     """
     registry.require_extra("a PyTorch module", "torch")
@@ -74,6 +82,15 @@ def built(build: str, root: Path, *, where: str) -> Any:
             where=where,
             do="Return the module itself; its weights are loaded from their file.",
         )
+    module = unwrapped(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UsageError(
+            f"`{build}` gave a TorchScript module, which can neither be exported nor changed",
+            where=where,
+            do="Return the module that was scripted or traced; its weights have the same names.",
+        )
+    if (was := in_single(module)) and progress is not None:
+        progress.say(f"`{build}` is built in {was}, and is converted to float32: lower numbers are the recipes' affair")
     return module
 
 

@@ -125,6 +125,15 @@ def test_what_cannot_be_had_is_told(root: Path, file: str, shapes: Any, says: st
     assert says in caught.value.what
 
 
+def test_inputs_in_other_numbers_than_float32_are_refused(tmp_path: Path) -> None:
+    halved = nn.Linear(2, 2).half()
+    program = torch.export.export(halved, (torch.zeros(3, 2, dtype=torch.float16),))
+    torch.export.save(program, tmp_path / "half.pt2")
+    with pytest.raises(UsageError, match="input `input` of the program is float16, and all that is measured") as caught:
+        load(tmp_path / "half.pt2", {"input": (3, 2)})
+    assert "Export it in float32, with `module.float()`" in str(caught.value.do)
+
+
 class Ran:
     """What an attacker would pickle."""
 

@@ -135,6 +135,35 @@ def test_build_that_raises_is_told_with_its_line(make_project: Any) -> None:
     assert lines[int(str(error.where).split(":")[1]) - 1] == "    return {}['width']"
 
 
+@pytest.mark.parametrize("numbers", ["bfloat16", "float64"])
+def test_a_module_in_other_numbers_is_converted_before_its_weights_are_loaded(make_project: Any, numbers: str) -> None:
+    project = make_project(code=f"\n\nplain = build\n\n\ndef build():\n    return plain().to(torch.{numbers})\n")
+    state = {name: value.float() for name, value in _state(project).items()}
+    state["11.bias"] = torch.tensor([1.001, 2.002, 3.003])  # of more digits than bfloat16 has
+    torch.save(state, project.root / "weights.pt")
+    module = load_module(project.declared, told := Told())
+    assert torch.equal(module[11].bias, state["11.bias"])
+    assert {value.dtype for value in module.state_dict().values()} == {torch.float32, torch.int64}
+    (line,) = told.lines
+    assert line.startswith(f"`{project.model.build}` is built in {numbers}, and is converted to float32")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_module_of_torchscript_is_refused(make_project: Any) -> None:
+    project = make_project(code="\n\nplain = build\n\n\ndef build():\n    return torch.jit.script(plain())\n")
+    error = _refused(project)
+    assert "gave a TorchScript module, which can neither be exported nor changed" in error.what
+    assert error.do == "Return the module that was scripted or traced; its weights have the same names."
+
+
+def test_a_module_that_is_kept_between_calls_is_refused(make_project: Any) -> None:
+    project = make_project(code="\n\nKEPT = build()\n\n\ndef build():\n    return KEPT\n")
+    load_module(project.declared)
+    error = _refused(project)
+    assert error.what.startswith(f"`{project.model.build}` gave the same parameter (`0.weight`) in two calls")
+    assert error.where == "makeweight.yaml: model.build"
+
+
 def test_the_baseline_of_a_module(make_project: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     project = make_project()
     capfd.readouterr()

@@ -1,0 +1,48 @@
+"""A module that is handed out has weights of its own, or is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from makeweight.user.anew import have_its_own
+from makeweight_base.errors import UsageError
+
+
+def _handed_out(module: Any) -> Any:
+    have_its_own(module, "net:build", "here")
+    return module
+
+
+def test_one_that_was_handed_out_before_is_refused_and_so_is_a_part_of_it() -> None:
+    kept = _handed_out(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    for again in (kept, nn.Sequential(kept[0], nn.Linear(2, 3))):
+        with pytest.raises(UsageError, match=r"`net:build` gave the same parameter \(`0\.weight`\) in two calls"):
+            _handed_out(again)
+
+
+def test_what_was_read_once_for_all_is_learned_by_one_alone() -> None:
+    read = torch.arange(6.0).reshape(3, 2)
+    one, other = (_handed_out(nn.Embedding.from_pretrained(read)) for _ in range(2))
+    with torch.no_grad():
+        one.weight.mul_(2)
+    assert torch.equal(other.weight, torch.arange(6.0).reshape(3, 2))
+    assert torch.equal(read, other.weight)
+
+
+def test_weights_that_are_parts_of_each_other_stay_it() -> None:
+    class Parts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            whole = torch.zeros(4, 2)
+            self.first, self.last = nn.Parameter(whole[:2]), nn.Parameter(whole[2:])
+            self.all = nn.Parameter(whole)
+
+    parts = _handed_out(Parts())
+    with torch.no_grad():
+        parts.first.fill_(1)
+        parts.last.fill_(2)
+    assert parts.all[:, 0].tolist() == [1, 1, 2, 2]
