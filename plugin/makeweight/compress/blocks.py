@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from makeweight.compress.deadend import excluded, refuse_not_finite, refuse_operators
 from makeweight.compress.examples import Examples, Tensors, tensors
 from makeweight.compress.narrowing import TOLERANCE, answered, apart, layer_by_layer
-from makeweight.compress.scores import answers
+from makeweight.compress.scores import answers, first_answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
 from makeweight.compress.technique import Given
@@ -42,6 +42,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     refuse_operators(module, NAME)
     refuse_not_finite(module, NAME)
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
+    first_answers(module, example, given.output, NAME)
     parameters, found = counted(module), residual(module, example)
     if not found.able:
         raise RecipeFailed(_none(found))

@@ -21,7 +21,7 @@ from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.pruner import Pruner, Pruning, pruner_of, tracked
 from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
 from makeweight.compress.recurrent_inputs import recurrences
-from makeweight.compress.scores import answers
+from makeweight.compress.scores import first_answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency, aimed
 from makeweight.compress.technique import Given
@@ -45,7 +45,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     """See `Prune` and `Transformation.apply`."""
     module = subject.source
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    scores = answers(module, example, given.output)
+    scores = first_answers(module, example, given.output, NAME)
     parameters = counted(module)
     in_place_of_parametrized(subject, NAME, given)
     whole = write_out(module, example)

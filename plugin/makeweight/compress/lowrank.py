@@ -30,7 +30,7 @@ from makeweight.compress.multihead import write_out
 from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.places import NAME, Place, places_in, with_factors
 from makeweight.compress.rounding import removed
-from makeweight.compress.scores import answers
+from makeweight.compress.scores import first_answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.target import Latency
 from makeweight.compress.technique import Given
@@ -51,7 +51,7 @@ def lower(subject: Subject, options: FactorizeOptions, given: Given) -> Subject:
     if "calibration" in given.absent:
         raise UsageError(given.absent["calibration"])
     example = tensors(given.ports, given.splits["calibration"].first(2).inputs)
-    scores = answers(module, example, given.output)
+    scores = first_answers(module, example, given.output, NAME)
     before = counted(module)
     in_place_of_parametrized(subject, NAME, given)
     attentions = _attentions(module)

@@ -11,8 +11,11 @@ from makeweight.compress.examples import Batch, Examples, Tensors
 from makeweight.measure.outcomes import kind_of
 from makeweight.measure.tasks.readings import probable
 from makeweight.measure.tasks.segmentation import layout_of
+from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
+from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.traced import said, users_line
 from makeweight_base.errors import UsageError
 
 # The smallest probability whose logarithm is taken.
@@ -32,6 +35,25 @@ def answers(module: Any, inputs: Tensors, output: str | None) -> Any:
         return judged(call(module, inputs), output)
 
 
+def first_answers(module: Any, inputs: Tensors, output: str | None, label: str) -> Any:
+    """The same of a module that a step begins with: it was asked before, but for as many examples as its file takes.
+
+    Raises:
+        RecipeFailed: it fails, and with which line.
+    """
+
+    def fails(error: Exception) -> RecipeFailed:
+        line, count = users_line(error), len(next(iter(inputs.values())))
+        at = f" ({line})" if line else ""
+        return RecipeFailed(
+            f"{label}: the module fails on {count} examples at once{at}: {said(error)}; steps ask it for any number of "
+            "them, so take that from the tensor"
+        )
+
+    with environment.translated(fails, UsageError):
+        return answers(module, inputs, output)
+
+
 def as_they_are(scores: Any) -> Any:
     """The reading of scores that are read in no way of their own."""
     return scores
@@ -45,11 +67,12 @@ def reading(baseline: Any, data: Examples, output: str | None) -> Reading:
 
     Raises:
         UsageError: the scores are none of the task.
+        RecipeFailed: see `first_answers`.
     """
     if data.task.kind not in ("classification", "multilabel", "segmentation"):
         return as_they_are
     batch = next(data.in_order())
-    some = answers(baseline, batch.inputs, output)
+    some = first_answers(baseline, batch.inputs, output, "training")
     if data.task.kind == "segmentation":
         return _of_places(some, data, batch)
     if data.task.kind == "multilabel":

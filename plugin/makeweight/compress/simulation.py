@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from makeweight.compress import accelerator
 from makeweight.compress.deadend import refuse_not_finite, refuse_operators
 from makeweight.compress.examples import Examples
-from makeweight.compress.scores import answers
+from makeweight.compress.scores import first_answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
@@ -98,7 +98,7 @@ class Simulation:
         self._places = {name: place for place, name in enumerate(integers.ranges)}
         seen = _Order()
         with visited(module, seen):
-            answers(module, example, output)
+            first_answers(module, example, output, LEARNED)
         self.weights: dict[str, _Weights] = {}
         """By call, how its weights are rounded."""
         self.unfound: list[str] = []

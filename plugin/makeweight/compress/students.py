@@ -10,7 +10,7 @@ from makeweight.compress import channels, misfits
 from makeweight.compress.blocks import passing, without
 from makeweight.compress.examples import Tensors, tensors
 from makeweight.compress.prune import PruneOptions
-from makeweight.compress.scores import answers
+from makeweight.compress.scores import answers, first_answers
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
@@ -57,7 +57,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
     Raises:
         RecipeFailed: there is nothing to take out, or the module does not run without.
     """
-    shape = answers(module, example, None).shape
+    shape = first_answers(module, example, None, NAME).shape
     able_to = set(passing(module, example))
     gone = []
     for row in _rows(module):
@@ -107,7 +107,7 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
     where = "makeweight.yaml: student"
     student = built(dotted, given.root, where=where, progress=given.progress).eval()
     anew.have_its_own(student, dotted, where)
-    wanted = answers(model, example, given.output)
+    wanted = first_answers(model, example, given.output, NAME)
     try:
         answer = answers(student, example, given.output)
     except Exception as error:

@@ -29,7 +29,7 @@ from makeweight.user import data
 from makeweight.user.augment import change_of
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program, taken
-from makeweight.user.ports import as_declared, of_module
+from makeweight.user.ports import as_declared, of_module, of_steps
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
@@ -87,7 +87,7 @@ class Supply:
         return Given(
             root=self.declared.root,
             task=self.declared.task,
-            ports=of_module(self.declared.model),
+            ports=of_steps(self.declared.model),
             output=self.declared.model.output,
             seed=self.declared.seed,
             channel_multiple=self.runtime.channel_multiple,

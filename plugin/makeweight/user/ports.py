@@ -28,6 +28,20 @@ def of_module(model: ModelSettings) -> tuple[Port, ...]:
     )
 
 
+def of_steps(model: ModelSettings) -> tuple[Port, ...]:
+    """Those of a module while steps are at work on it: a batch that is declared as a number is the file's alone, and a
+    training has as many examples in a step as it asks for. Not beside states, of which nobody knows where it stands."""
+    ports = of_module(model)
+    if model.states:
+        return ports
+    return tuple(
+        replace(port, shape=(_BATCH, *port.shape[1:]))
+        if port.constant is None and isinstance(port.shape[0], int)
+        else port
+        for port in ports
+    )
+
+
 def as_declared(model: Model, declared: ModelSettings) -> Model:
     """A model with its inputs as they are declared.
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from integration.compress.conftest import fresh
+from integration.conftest import CONFIG
 from makeweight.artifact.ports import Port
 from makeweight.compress import accelerator, training, tuning
 from makeweight.compress.checkpoints import Checkpoints
@@ -28,16 +29,19 @@ from makeweight.compress.masking import Masks
 from makeweight.compress.reproducible import THREADS, reproducible
 from makeweight.compress.scores import reading
 from makeweight.compress.subject import Subject
+from makeweight.compress.supply import Supply
 from makeweight.compress.training import Quality
 from makeweight.compress.training_options import TrainingOptions
 from makeweight.compress.tuning import tune
 from makeweight.config.settings import TaskSettings
+from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user import data as user_data
 from makeweight.user import module as user_module
 from makeweight.user.ports import of_module
 from makeweight.user.split import Split
 from makeweight_base.errors import OutOfMemory, UsageError
+from makeweight_base.progress import Silent
 from split_values import split_of
 
 
@@ -470,6 +474,24 @@ def test_weights_that_the_last_step_broke_are_not_kept(make_project: Any, make_g
     alone = replace(given, splits={"train": given.splits["train"]})
     with pytest.raises(RecipeFailed, match=r"finetune: training left NaN or infinity in 0\.weight; a smaller `lr`"):
         tune(fresh(given), TrainingOptions(epochs=1, batch=32), alone, "finetune", (Last(),))
+
+
+def test_a_batch_that_is_declared_as_a_number_is_the_files_alone(make_project: Any, tmp_path: Path) -> None:
+    class OfOne(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(36, 3)
+
+        def forward(self, image: Any) -> Any:
+            return self.layer(image.view(1, 36))
+
+    project = make_project(config=CONFIG.replace("[N, 1, 6, 6]", "[1, 1, 6, 6]"))
+    supply = Supply(project.declared, OnnxRuntime(), tmp_path, {}, Silent(), Checkpoints(), Curves())
+    given = supply.given(Finetune().needs(TrainingOptions()))
+    trained = tune(fresh(given), TrainingOptions(epochs=1), given, "finetune")
+    assert (trained.epochs, trained.kept) == (1, 1)
+    with pytest.raises(RecipeFailed, match=r"training: the module fails on 64 examples at once \(.*\.py:\d+\): Runtime"):
+        tune(OfOne(), TrainingOptions(epochs=1), replace(given, baseline=OfOne()), "finetune")
 
 
 def test_memory_that_runs_out_is_the_machines_fault() -> None:

@@ -11,7 +11,7 @@ import pytest
 from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Port, Shape, batch_axes, batch_size, of_examples
 from makeweight.config.settings import ModelSettings
-from makeweight.user.ports import as_declared, fed_names, of_module
+from makeweight.user.ports import as_declared, fed_names, of_module, of_steps
 from makeweight_base.errors import UsageError
 from model_values import invented_model
 
@@ -122,3 +122,14 @@ def test_a_modules_inputs_are_what_is_declared() -> None:
         Port("gain", (), "float32", 0.5),
     )
     assert fed_names(("x", "h", "rate"), model) == ("x",)
+
+
+def test_a_batch_that_is_a_number_is_of_the_file_and_not_of_steps() -> None:
+    def shapes(**settings: Any) -> list[Shape]:
+        return [port.shape for port in of_steps(ModelSettings(build="net:build", weights="w.pt", **settings))]
+
+    fixed = {"image": [1, 3, 8, 8], "sizes": [1, 2], "scale": [1]}
+    assert shapes(inputs=fixed, constants={"scale": 2}) == [("N", 3, 8, 8), ("N", 2), (1,)]
+    assert shapes(inputs={"image": ["B", 3]}) == [("B", 3)]
+    # a state may have the batch at any of its axes
+    assert shapes(inputs={"sound": [1, 8], "held": [2, 1, 4]}, states=["held"]) == [(1, 8), (2, 1, 4)]
