@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from makeweight.budget.quantity import SECONDS, show_limit
 from makeweight.compress.examples import Tensors
+from makeweight.compress.narrowing import layer_by_layer
 from makeweight.compress.stopwatch import Timed
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
@@ -206,15 +207,24 @@ def form_of(module: Any) -> Form:
 
 
 def macs(module: Any, example: Tensors) -> int:
-    """Multiply-accumulates of convolutions, products and attention for an example, as PyTorch counts them.
+    """Multiply-accumulates of convolutions, products, attention and recurrences for an example, as PyTorch counts them.
 
     Raises:
         RecipeFailed: it counts none.
     """
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    # it knows none of the kernels that do a layer of an encoder, an attention or an LSTM at once
+    fused: Any = torch.backends.mkldnn.flags
+    with (
+        layer_by_layer(),
+        sdpa_kernel(SDPBackend.MATH),
+        fused(enabled=False),
+        torch.no_grad(),
+        FlopCounterMode(display=False) as counter,
+    ):
         call(module.eval(), example)
     if not (total := counter.get_total_flops() // 2):
         raise RecipeFailed("prune: PyTorch counts no multiply-accumulates of this module; give `ratio`")

@@ -68,6 +68,16 @@ def test_multiply_accumulates_are_counted_by_what_is_called() -> None:
         macs(nn.ReLU(), {"x": torch.zeros(2, 3)})
 
 
+def test_attention_and_recurrences_are_counted_whole() -> None:
+    examples, places, width, inner = 2, 5, 8, 16
+    encoder = nn.TransformerEncoderLayer(width, 2, inner, batch_first=True)
+    of_a_place = 4 * width * width + 2 * places * width + 2 * width * inner
+    assert macs(encoder, {"src": torch.zeros(examples, places, width)}) == examples * places * of_a_place
+    for gates, kind in ((4, nn.LSTM), (3, nn.GRU)):
+        given = {"input": torch.zeros(examples, places, width)}
+        assert macs(kind(width, inner, batch_first=True), given) == examples * places * gates * inner * (width + inner)
+
+
 @dataclass
 class Clock:
     """In place of a stopwatch: by the width of a module, its time in those of the baseline, 4 ms. `spread` is how far
