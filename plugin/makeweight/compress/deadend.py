@@ -62,6 +62,16 @@ def changeable(module: Any, patterns: Sequence[str], technique: str) -> dict[str
     return {name: weight for name, weight in weights.items() if weight.numel() and not _scales(module, name, weight)}
 
 
+def multiplying() -> Any:
+    """PyTorch's kinds of layer that multiply with a weight, or look it up: of these it is known how it lies."""
+    from torch import nn
+
+    return (
+        nn.Linear | nn.Bilinear | nn.Embedding | nn.EmbeddingBag | nn.modules.conv._ConvNd
+        | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
+    )  # fmt: skip
+
+
 def _scales(module: Any, name: str, weight: Any) -> bool:
     """Whether a parameter is the factors of a normalization, or a vector that has other axes to spread over (a layer
     scale, the lengths of a weight normalization). Like a bias it has few numbers, each of a whole channel."""
@@ -71,12 +81,8 @@ def _scales(module: Any, name: str, weight: Any) -> bool:
     layer = module.get_submodule(owner)
     if isinstance(layer, nn.LayerNorm | nn.RMSNorm):
         return True
-    multiplying = (
-        nn.Linear | nn.Bilinear | nn.Embedding | nn.EmbeddingBag | nn.modules.conv._ConvNd
-        | nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention
-    )  # fmt: skip
     # a layer with one input or one output has a vector for a weight
-    return weight.numel() == max(weight.shape) and not (isinstance(layer, multiplying) and own != "weight_g")
+    return weight.numel() == max(weight.shape) and not (isinstance(layer, multiplying()) and own != "weight_g")
 
 
 def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None, called: str, way_out: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from makeweight.compress.deadend import changeable, refuse_not_finite
+from makeweight.compress.deadend import changeable, multiplying, refuse_not_finite
 from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.movement import Movement
 from makeweight.compress.parametrized import in_place_of_parametrized
@@ -105,9 +105,13 @@ def mask_file(subject: Subject, options: SparsifyOptions, given: Given) -> Subje
 
 def _weights(module: Any, options: SparsifyOptions) -> dict[str, Summed]:
     """The weights of a module that are not excluded, and what their layers sum over."""
+    import torch
 
     def summed(name: str, weight: Any) -> Summed:
         layer = module.get_submodule(name.rpartition(".")[0])
+        # of the user's own, some lay their inputs first; what a program of operators keeps has no forward of its own
+        if not isinstance(layer, multiplying() | torch.fx.GraphModule) and type(layer) is not torch.nn.Module:
+            return None, 0
         if getattr(layer, "transposed", False):  # [inputs, outputs of a group, kernel]
             return 0, weight.shape[0] // layer.groups
         return 1, weight.shape[1]
@@ -150,13 +154,14 @@ def _able(found: Mapping[str, Summed], options: SparsifyOptions, given: Given) -
             weights[name] = axis or 0
     if not weights:
         raise RecipeFailed(
-            f"sparsify changed nothing: no layer sums over a multiple of {FOUR} ({told_of(kept)})"
+            f"sparsify changed nothing: no layer is known to sum over a multiple of {FOUR} ({told_of(kept)})"
             if kept
             else "sparsify changed nothing: the model has no layer with weights that is not excluded"
         )
     if kept:
         given.progress.say(
-            f"sparsify: not a multiple of {FOUR} in what the layer sums over, left as they are: {', '.join(kept)}"
+            f"sparsify: the layer sums over no multiple of {FOUR}, or along which axis is not known; left as they are: "
+            f"{', '.join(kept)}"
         )
     return weights, kept
 

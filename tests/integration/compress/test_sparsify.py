@@ -128,7 +128,7 @@ def test_shared_values_leave_zeros_where_they_are(given: Any) -> None:
 
 def test_where_nothing_can_be_zero_it_is_refused(given: Any) -> None:
     narrow = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
-    with pytest.raises(RecipeFailed, match=r"no layer sums over a multiple of 4 \(1\.weight\)"):
+    with pytest.raises(RecipeFailed, match=r"no layer is known to sum over a multiple of 4 \(1\.weight\)"):
         _sparse(narrow, given, structure="2:4")
     with pytest.raises(RecipeFailed, match=r"no weight would be left in 1\.weight; lower `sparsity` or name"):
         _sparse(narrow, given, sparsity=0.95)
@@ -176,3 +176,25 @@ def test_fours_of_a_transposed_convolution_are_of_one_group(given: Any) -> None:
     assert not zeros["1.weight"].any()
     assert not zeros["2.weight"].any()
     assert given.notes["sparsify"]["kept"] == ["1.weight", "2.weight"]
+
+
+def test_fours_are_of_layers_whose_weights_are_known_to_lie_so(given: Any) -> None:
+    class InputsFirst(nn.Module):
+        """As GPT-2's layers have it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(8, 8))
+
+        def forward(self, values: Any) -> Any:
+            return values @ self.weight
+
+    class Adapted(nn.Linear):
+        """Still a linear layer."""
+
+    module = nn.Sequential(InputsFirst(), Adapted(8, 8))
+    _sparse(module, given, structure="2:4")
+    assert not _zeros(module)["0.weight"].any()
+    assert (_zeros(module)["1.weight"].reshape(8, 2, 4).sum(2) == 2).all()
+    assert given.notes["sparsify"]["kept"] == ["0.weight"]
+    assert any("along which axis is not known; left as they are: 0.weight" in line for line in given.progress.lines)
