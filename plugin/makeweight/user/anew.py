@@ -15,8 +15,8 @@ _handed_out: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 def have_its_own(module: Any, build: str, where: str) -> None:
-    """Have the parameters of a torch.nn.Module lie in no memory that others have too, such as a table of vectors that
-    was read once and that every module is made of.
+    """Have the parameters of a torch.nn.Module lie in no memory that those of an earlier one lie in, such as a table of
+    vectors that was read once and that every module is made of.
 
     Args:
         build: the `module:callable` that gave it.
@@ -24,25 +24,29 @@ def have_its_own(module: Any, build: str, where: str) -> None:
     Raises:
         UsageError: it has parameters of a module that was handed out before.
     """
+    earlier = dict(_handed_out)
     for name, parameter in module.named_parameters():
-        if _handed_out.get(id(parameter)) is parameter:
+        if earlier.get(id(parameter)) is parameter:
             raise UsageError(
                 f"`{build}` gave the same parameter (`{name}`) in two calls, and what one of the modules learns or "
                 "loses would be the other's too",
                 where=where,
                 do="Build the module within the callable, with each call anew, and keep none of it between calls.",
             )
-    parameters = list(module.parameters())
-    _handed_out.update((id(parameter), parameter) for parameter in parameters)
-    lying = [(parameter, parameter.untyped_storage().data_ptr()) for parameter in parameters if _plain(parameter)]
-    others = Counter(place for _, place in lying)
-    for parameter, place in lying:
-        if others[place] == 1:  # those that lie in one memory are parts of each other, and are to stay it
+    taken = {_place(parameter) for parameter in earlier.values()} - {None}
+    parameters = [(parameter, _place(parameter)) for parameter in module.parameters()]
+    many = Counter(place for _, place in parameters)
+    for parameter, place in parameters:
+        if place in taken and many[place] == 1:  # of several in one memory, some are parts of others, and stay it
             parameter.data = parameter.data.clone()
+        _handed_out[id(parameter)] = parameter
 
 
-def _plain(parameter: Any) -> bool:
+def _place(parameter: Any) -> int | None:
+    """Where a parameter lies in memory; None: in several places, or not yet in any."""
     import torch
     from torch.nn.parameter import is_lazy
 
-    return not is_lazy(parameter) and parameter.layout is torch.strided and type(parameter.data) is torch.Tensor
+    if is_lazy(parameter) or parameter.layout is not torch.strided or type(parameter.data) is not torch.Tensor:
+        return None
+    return parameter.untyped_storage().data_ptr() or None
