@@ -24,7 +24,7 @@ def have_its_own(module: Any, build: str, where: str) -> None:
     Raises:
         UsageError: it has parameters of a module that was handed out before.
     """
-    earlier = dict(_handed_out)
+    earlier = dict(_handed_out.items())
     for name, parameter in module.named_parameters():
         if earlier.get(id(parameter)) is parameter:
             raise UsageError(
