@@ -43,11 +43,11 @@ def first_answers(module: Any, inputs: Tensors, output: str | None, label: str) 
     """
 
     def fails(error: Exception) -> RecipeFailed:
-        line, count = users_line(error), len(next(iter(inputs.values())))
+        line = users_line(error)
         at = f" ({line})" if line else ""
         return RecipeFailed(
-            f"{label}: the module fails on {count} examples at once{at}: {said(error)}; steps ask it for any number of "
-            "them, so take that from the tensor"
+            f"{label}: the module fails on several examples at once{at}: {said(error)}; steps ask it "
+            "for any number of them, so have forward() take that from the tensor"
         )
 
     with environment.translated(fails, UsageError):

@@ -130,7 +130,7 @@ def test_a_hash_and_movement_leave_what_does_not_learn_as_it_is(given: Any) -> N
     assert "3.weight" in given.notes["sparsify"]["kept"]
     assert float((module[6].weight == 0).float().mean()) == 0.5
     frozen = fresh(given).requires_grad_(False)
-    with pytest.raises(RecipeFailed, match=r"cluster changed nothing: .* and 3\.weight, 6\.weight require no gradients"):
+    with pytest.raises(RecipeFailed, match=r"cluster changed nothing: .* 3\.weight, 6\.weight require no gradients"):
         Cluster().apply(Subject(frozen), ClusterOptions(method="hashing", part=0.25), given)
     with pytest.raises(RecipeFailed, match=r"sparsify changed nothing: 0\.weight, .* training moves none of them"):
         Sparsify().apply(Subject(frozen), options, given)
