@@ -26,7 +26,7 @@ from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.saved import some
 from makeweight.user.weights import not_finite
-from makeweight_base.errors import UsageError, first_line
+from makeweight_base.errors import MakeweightError, UsageError, first_line
 
 _LOSS = "training_loss"
 
@@ -102,7 +102,9 @@ def train(
     show = (given.curves or Curves()).begin()
 
     def lost(batch: Batch) -> Any:
-        return loss(_forward(module, batch.inputs, given.output, label), batch)
+        scores = _forward(module, batch.inputs, given.output, label)
+        with environment.translated(lambda error: _fails(label, error, "loss"), (MakeweightError, RecipeFailed)):
+            return loss(scores, batch)
 
     module.eval()
     if checkpoint.restore(parts):
@@ -264,8 +266,8 @@ def _forward(module: Any, inputs: Tensors, output: str | None, label: str) -> An
         raise _fails(label, error) from error
 
 
-def _fails(label: str, error: Exception) -> RecipeFailed:
-    return RecipeFailed(f"{label}: the module fails in training: {type(error).__name__}: {first_line(error)}")
+def _fails(label: str, error: Exception, what: str = "module") -> RecipeFailed:
+    return RecipeFailed(f"{label}: the {what} fails in training: {type(error).__name__}: {first_line(error)}")
 
 
 def _nothing_learns(label: str) -> RecipeFailed:

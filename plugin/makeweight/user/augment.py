@@ -54,7 +54,7 @@ def _own(dotted: str, declared: Declared) -> Change:
             raise UsageError(f"gave the inputs {', '.join(map(str, inputs)) or 'none'}", where=dotted, do=_RETURN)
         with at(dotted):
             arrays = {name: targets.numbers(inputs[name], f"input `{name}`", "holds") for name in batch.inputs}
-            wanted = targets.whole(given[1], declared.task.kind)
+            wanted = targets.changed(given[1], declared.task.kind, batch.targets, batch.numbers)
         counts = {len(values) if values.ndim else 0 for values in (*arrays.values(), wanted)}
         if len(counts) != 1 or counts == {0}:
             raise UsageError(f"gave arrays of {', '.join(map(str, sorted(counts)))} examples", where=dotted, do=_RETURN)

@@ -66,6 +66,24 @@ def of_batch(given: Any, kind: TaskKind, places: NDArray[np.int64]) -> NDArray[A
         return _CHECKS[kind](array, places) if kind in _CHECKS else array
 
 
+def changed(given: Any, kind: TaskKind, before: NDArray[Any] | None, places: NDArray[np.int64]) -> NDArray[Any]:
+    """The targets of a training batch that was changed. Class indices are checked and made int64 as they are when they
+    are read; in their place may stand what each class has of an example, as when two are mixed.
+
+    Args:
+        before: those of the batch before; None: it has none.
+        places: the numbers of the examples, for errors, as far as they are known.
+
+    Raises:
+        UsageError: they are none of the task.
+    """
+    array = whole(given, kind)
+    if kind not in ("classification", "segmentation") or before is None:
+        return array
+    indices = array.ndim == before.ndim or array.shape[1:] == (1,)
+    return of_batch(array, kind, np.resize(places, len(array))) if indices else array
+
+
 @contextmanager
 def _answered(kind: TaskKind) -> Iterator[None]:
     """Tell with what is wrong what a target of the task is."""

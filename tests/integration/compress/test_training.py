@@ -448,6 +448,16 @@ def test_an_operation_without_a_gradient_fails_the_recipe(make_project: Any, mak
         tune(OneWay(), TrainingOptions(), given, "finetune")
 
 
+def test_a_loss_that_the_targets_do_not_fit_fails_the_recipe(make_project: Any, make_given: Any) -> None:
+    given = make_given(make_project())
+
+    def shared_out(batch: Any, rng: Any) -> Any:
+        return replace(batch, targets=np.eye(4, dtype=np.float32)[batch.targets])
+
+    with pytest.raises(RecipeFailed, match="finetune: the loss fails in training: RuntimeError"):
+        tune(fresh(given), TrainingOptions(), replace(given, change=shared_out), "finetune")
+
+
 def test_a_module_without_parameters_learns_nothing(make_project: Any, make_given: Any) -> None:
     class Means(nn.Module):
         def forward(self, image: Any) -> Any:

@@ -111,3 +111,31 @@ def test_cropping_and_flipping_go_with_pictures(change: Make) -> None:
         change("[flip]", data="load: 'a:b'")
     with pytest.raises(ConfigError, match=r"data\.augment"):
         change("[blur]")
+
+
+CAST = """
+    def single(inputs, targets, rng):
+        return inputs, targets.astype(np.float32)
+
+    def short(inputs, targets, rng):
+        return inputs, targets.astype(np.int16)[:, None]
+
+    def mixed(inputs, targets, rng):
+        whole = np.eye(64, dtype=np.float32)[targets]
+        return inputs, 0.75 * whole + 0.25 * whole[::-1]
+
+    def before(inputs, targets, rng):
+        return inputs, targets - 1
+"""
+
+
+def test_class_indices_come_as_they_are_read_and_shares_of_classes_stay(change: Make) -> None:
+    for name in ("single", "short"):
+        found = change(f"'own:{name}'", CAST)(batch(), np.random.default_rng(0)).targets
+        assert found is not None
+        assert (found.dtype, found.tolist()) == (np.int64, list(range(64)))
+    found = change("'own:mixed'", CAST)(batch(), np.random.default_rng(0)).targets
+    assert found is not None
+    assert (found[0, 0], found[0, 63], found.shape) == (0.75, 0.25, (64, 64))
+    with pytest.raises(UsageError, match="the target of example 0 is -1, and class indices begin at 0"):
+        change("'own:before'", CAST)(batch(), np.random.default_rng(0))
