@@ -16,7 +16,7 @@ from makeweight.compress.examples import Examples, tensors
 from makeweight.compress.importances import silent_in
 from makeweight.compress.losses import Loss, loss_of
 from makeweight.compress.multihead import write_out
-from makeweight.compress.narrowing import departing, follow_all, parts
+from makeweight.compress.narrowing import departing, follow_all, learnable, parts
 from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.pruner import Pruner, Pruning, pruner_of, tracked
 from makeweight.compress.pruning_plan import Plan, carried_out, planned, refuse_growth, refuse_miscounted, stuck
@@ -221,10 +221,15 @@ def _learnt(options: PruneOptions, given: Given) -> tuple[Examples, Loss]:
 
 def _gradients(module: Any, data: Examples, loss: Loss, output: str | None) -> None:
     """The gradient of the mean loss over examples, left in the parameters."""
+    import torch
+
     module.zero_grad()
     for batch in data.batches(_TOGETHER):
         scores = judged(call(module, batch.inputs), output)
         (loss(scores, batch) * len(batch.indices) / data.split.length()).backward()
+    for parameter in learnable(module):
+        if parameter.grad is None:  # the loss does not depend on it, and Torch-Pruning asks for one all the same
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def _widths(module: Any) -> dict[str, int]:

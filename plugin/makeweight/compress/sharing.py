@@ -95,8 +95,12 @@ class Ties:
                 weight.register_hook(partial(self._summed, name))
 
     def _summed(self, name: str, gradient: Any) -> Any:
+        if name in self._learning:
+            return gradient
         clusters = self.clusters[name]
-        return gradient if name in self._learning else clusters.spread(clusters.summed(whole(gradient)))
+        summed = clusters.spread(clusters.summed(whole(gradient)))
+        # what a hook gives has to be of the kind that it was handed
+        return summed.to_sparse(gradient.sparse_dim()) if gradient.is_sparse else summed
 
 
 class _Clusters:

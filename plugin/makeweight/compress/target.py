@@ -5,7 +5,8 @@ Both are found alike: copies of the network, not trained, are made as narrow or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -217,11 +218,10 @@ def macs(module: Any, example: Tensors) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     # it knows none of the kernels that do a layer of an encoder, an attention or an LSTM at once
-    fused: Any = torch.backends.mkldnn.flags
     with (
         layer_by_layer(),
         sdpa_kernel(SDPBackend.MATH),
-        fused(enabled=False),
+        _without_onednn(),
         torch.no_grad(),
         FlopCounterMode(display=False) as counter,
     ):
@@ -229,3 +229,15 @@ def macs(module: Any, example: Tensors) -> int:
     if not (total := counter.get_total_flops() // 2):
         raise RecipeFailed("prune: PyTorch counts no multiply-accumulates of this module; give `ratio`")
     return int(total)
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    from torch.backends import mkldnn
+
+    own: Any = mkldnn
+    was, own.enabled = own.enabled, False
+    try:
+        yield
+    finally:
+        own.enabled = was

@@ -146,8 +146,8 @@ def _where_it_stands() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _gradients_as_before() -> Iterator[None]:
-    """Have PyTorch record gradients afterwards where it did before: code that only asks a model may turn that off for all
-    when it is imported, and nothing would learn any more."""
+    """Have PyTorch record gradients afterwards where it did before: code that only asks a model may turn that off for
+    all when it is imported, and nothing would learn any more."""
     torch = sys.modules.get("torch")
     recorded = torch is None or torch.is_grad_enabled()
     try:

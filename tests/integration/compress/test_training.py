@@ -436,7 +436,7 @@ class OneWay(nn.Module):
     def forward(self, image: Any) -> Any:
         class Rounded(torch.autograd.Function):  # type: ignore[misc]
             @staticmethod
-            def forward(context: Any, values: Any) -> Any:  # type: ignore[override, unused-ignore]
+            def forward(_: Any, values: Any) -> Any:  # type: ignore[override, unused-ignore]
                 return values.round()
 
         return Rounded.apply(self.layer(image.flatten(1)))
