@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.parametrized import in_place_of_parametrized
-from makeweight.compress.sharing import NAME, Ties
+from makeweight.compress.sharing import NAME, Ties, parted, told_scaled
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.hashing import places, values_of
@@ -29,7 +29,7 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     module, part = subject.source, options.part or 1
     refuse_not_finite(module, NAME)
     in_place_of_parametrized(subject, NAME, given)
-    weights = changeable(module, options.exclude, NAME)
+    weights, scaled = parted(module, changeable(module, options.exclude, NAME))
     indices, signs = dict[str, Any](), dict[str, Any]()
     few, frozen = list[str](), list[str]()
     for name, weight in weights.items():
@@ -64,4 +64,5 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
         given.progress.say(f"{NAME}: not learning, so left as they are: {', '.join(frozen)}")
     given.progress.say(f"{NAME}: {len(indices)} weight tensors tied by a hash, to be learned by what trains next")
     given.notes[NAME] = {"values": values, "kept": [*few, *frozen]}
+    told_scaled(scaled, given)
     return subject.leaving(NAME, ties)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from makeweight.compress import normalization, recurrent_inputs, tables
 from makeweight.compress.examples import Tensors
 from makeweight.compress.exchange import exchange
+from makeweight.compress.wrapping import followable_call
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import named
@@ -292,7 +293,7 @@ def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] 
         return torch_pruning.DependencyGraph().build_dependency(
             module,
             example_inputs=example,
-            forward_fn=call,
+            forward_fn=followable_call,
             output_transform=outputs,
             customized_pruners=pruners(),
         )

@@ -21,8 +21,8 @@ from makeweight.compress.recurrent_inputs import followed
 from makeweight.compress.rounding import removed
 from makeweight.compress.tables import roots
 from makeweight.compress.technique import Given
+from makeweight.compress.wrapping import followable_call
 from makeweight.runtimes import environment
-from makeweight.runtimes.inputs import call
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.errors import MakeweightError, first_line
 from makeweight_base.quiet import quiet
@@ -103,7 +103,7 @@ def pruner_of(
         channels = Rounding(
             module,
             example_inputs=example,
-            forward_fn=call,
+            forward_fn=followable_call,
             importance=importance,
             global_pruning=options.scope == "global",
             pruning_ratio=ratio,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
@@ -175,7 +175,7 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     module = subject.source
     refuse_not_finite(module, NAME)
     in_place_of_parametrized(subject, NAME, given)
-    weights = changeable(module, options.exclude, NAME)
+    weights, scaled = parted(module, changeable(module, options.exclude, NAME))
     masks = subject.left.get(masking.NAME)
     zeros = masks.zeros if isinstance(masks, Masks) else {}
     found, indices = _Found(2**options.bits), dict[str, Any]()
@@ -188,9 +188,25 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
             weight.copy_(torch.from_numpy(shared))
         indices[name] = torch.from_numpy(clusters)
     found.tell(given)
+    told_scaled(scaled, given)
     ties = Ties(indices, zeros.keys() & indices.keys())
     ties.sum_gradients(module)
     return subject.leaving(NAME, ties)
+
+
+def parted(module: Any, weights: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Weights that stay what they are, and the names of tables that PyTorch scales to `max_norm` row by row when they
+    are read: those would soon share nothing."""
+    scaled = [
+        name for name in weights if getattr(module.get_submodule(name.rpartition(".")[0]), "max_norm", None) is not None
+    ]
+    return {name: weight for name, weight in weights.items() if name not in scaled}, scaled
+
+
+def told_scaled(names: Sequence[str], given: Given) -> None:
+    if names:
+        given.progress.say(f"{NAME}: scaled to `max_norm` when they are read, left as they are: {', '.join(names)}")
+        given.notes[NAME]["kept"] += names
 
 
 def share_in_file(subject: Subject, options: ClusterOptions, given: Given) -> Subject:

@@ -220,3 +220,13 @@ def test_an_opset_without_such_operators_is_named(tmp_path: Any) -> None:
     with pytest.raises(RecipeFailed, match="the file is of opset 10, and looking values up in a table needs 11"):
         codebooks.pack(tmp_path / "held.onnx", 4)
     assert (tmp_path / "held.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [{"bits": 2}, {"method": "hashing", "part": 0.25}], ids=["kmeans", "hashing"])
+def test_a_table_that_is_scaled_when_it_is_read_stays(given: Any, options: dict[str, Any]) -> None:
+    module = nn.Sequential(nn.Embedding(40, 16, max_norm=1.0), nn.Embedding(40, 16))
+    before = module[0].weight.detach().clone()
+    Cluster().apply(Subject(module), ClusterOptions(**options), given)
+    assert torch.equal(module[0].weight, before)
+    assert len(module[1].weight.abs().unique()) <= 160
+    assert given.notes["cluster"]["kept"] == ["0.weight"]

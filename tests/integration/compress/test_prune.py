@@ -655,3 +655,22 @@ def test_a_network_that_counts_channels_itself_names_the_layer_that_stops(given:
     on_images = _on_images(given)
     _pruned(Counts(), options.model_copy(update={"exclude": ("second",)}), on_images)
     assert on_images.notes["prune"]["channels"] == {"first": [16, 8]}
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["layer", "function"])
+def test_channels_are_followed_through_padding_that_wraps_around(given: Any, by_hand: bool) -> None:
+    class Round(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Conv2d(1, 32, 3), nn.Linear(32, 3)
+            self.second = nn.Conv2d(32, 32, 3, **({} if by_hand else {"padding": 1, "padding_mode": "circular"}))
+
+        def forward(self, image: Any) -> Any:
+            values = self.first(image).relu()
+            if by_hand:
+                values = nn.functional.pad(values, (1, 1, 1, 1), mode="circular")
+            return self.head(self.second(values).relu().mean((2, 3)))
+
+    _pruned(Round().eval(), PruneOptions(ratio=0.5, epochs=0), given)
+    assert given.notes["prune"]["channels"] == {"first": [32, 16], "second": [32, 16]}
+    assert "refused" not in given.notes["prune"]
