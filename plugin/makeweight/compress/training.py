@@ -157,8 +157,8 @@ def train(
     if reached.best is None:
         if averaged is not None:
             averaged.keep()
-        if bad := not_finite(module):  # of an epoch whose last step broke it, the losses are finite
-            raise RecipeFailed(f"{label}: training left NaN or infinity in {some(bad)}; a smaller `lr` may help")
+        if broken := not_finite(module):  # of an epoch whose last step broke it, the losses are finite
+            raise RecipeFailed(f"{label}: training left NaN or infinity in {some(broken)}; a smaller `lr` may help")
         given.progress.say(told)
         return Trained(ran, ran, mean, None, on=on)
     best = reached.best

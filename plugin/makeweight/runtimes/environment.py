@@ -15,7 +15,9 @@ _MEMORY = re.compile(
 
 
 @contextlib.contextmanager
-def translated(meant: Callable[[Exception], Exception], own: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+def translated(
+    meant: Callable[[Exception], Exception], own: type[Exception] | tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Turn what a library raises into what it means.
 
     Args:

@@ -154,7 +154,7 @@ def _gradients_as_before() -> Iterator[None]:
         yield
     finally:
         torch = sys.modules.get("torch")
-        if hasattr(torch, "set_grad_enabled") and torch.is_grad_enabled() != recorded:
+        if torch is not None and hasattr(torch, "set_grad_enabled") and torch.is_grad_enabled() != recorded:
             torch.set_grad_enabled(recorded)
 
 

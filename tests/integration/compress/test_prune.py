@@ -663,7 +663,8 @@ def test_channels_are_followed_through_padding_that_wraps_around(given: Any, by_
         def __init__(self) -> None:
             super().__init__()
             self.first, self.head = nn.Conv2d(1, 32, 3), nn.Linear(32, 3)
-            self.second = nn.Conv2d(32, 32, 3, **({} if by_hand else {"padding": 1, "padding_mode": "circular"}))
+            around: dict[str, Any] = {} if by_hand else {"padding": 1, "padding_mode": "circular"}
+            self.second = nn.Conv2d(32, 32, 3, **around)
 
         def forward(self, image: Any) -> Any:
             values = self.first(image).relu()

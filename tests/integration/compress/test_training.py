@@ -434,7 +434,7 @@ class OneWay(nn.Module):
         self.layer = nn.Linear(36, 3)
 
     def forward(self, image: Any) -> Any:
-        class Rounded(torch.autograd.Function):  # type: ignore[misc]
+        class Rounded(torch.autograd.Function):
             @staticmethod
             def forward(_: Any, values: Any) -> Any:  # type: ignore[override, unused-ignore]
                 return values.round()

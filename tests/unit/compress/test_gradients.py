@@ -59,7 +59,8 @@ def test_so_are_values_that_weights_share(standing: bool) -> None:
         ties = Ties({"weight": torch.arange(24).reshape(6, 4) % 5})
         ties.after_step(table.eval())
         ties.sum_gradients(table.train())
-        with ties.standing_in(table) if standing else nullcontext([]) as values:
+        learning: Any = ties.standing_in(table) if standing else nullcontext([])
+        with learning as values:
             optimizer = Optimizer([*table.parameters(), *values], TrainingOptions(lr=0.1), 3)
             return _steps(table, optimizer, lambda: ties.after_step(table))
 

@@ -73,7 +73,8 @@ def test_attention_and_recurrences_are_counted_whole() -> None:
     encoder = nn.TransformerEncoderLayer(width, 2, inner, batch_first=True)
     of_a_place = 4 * width * width + 2 * places * width + 2 * width * inner
     assert macs(encoder, {"src": torch.zeros(examples, places, width)}) == examples * places * of_a_place
-    for gates, kind in ((4, nn.LSTM), (3, nn.GRU)):
+    kinds: list[tuple[int, Any]] = [(4, nn.LSTM), (3, nn.GRU)]
+    for gates, kind in kinds:
         given = {"input": torch.zeros(examples, places, width)}
         assert macs(kind(width, inner, batch_first=True), given) == examples * places * gates * inner * (width + inner)
 
