@@ -48,8 +48,9 @@ def sentence(figures: Figures, times: OperatorTimes) -> str | None:
         return f"{beginning} {prose.listed([f'{s} {said}' for s, (_, said) in zip(shares, parts, strict=True)])}."
     kind, seconds = next(iter(own.kinds().items()))
     before = times.baseline_profile
-    in_baseline = before.kinds().get(kind, 0.0) / before.seconds if before.reason is None and before.seconds else None
-    beside = "" if in_baseline is None else f", the baseline {_percent(in_baseline)}"
+    # each runtime has names of its own for what may be the same operator
+    of_kind = before.kinds().get(kind) if before.reason is None and before.seconds else None
+    beside = "" if of_kind is None else f", the baseline {_percent(of_kind / before.seconds)}"
     return f"{beginning} {_percent(seconds / own.seconds)} {whole} in {_kind(kind)}{beside}."
 
 

@@ -69,6 +69,11 @@ def test_without_a_better_reason_the_longest_type_is_named_beside_the_baselines_
     assert operators.remarks(content, Figures(content)) == [
         "`slim-int8` spends 80 % of its operators' time on `laptop` in `Conv`, the baseline 80 %."
     ]
+    named_otherwise = Profile((Operator("conv", "Convolution", "float", 9e-4),), 1e-3, 50, 1e-6)
+    content = profiled(named_otherwise, "slim-int8")
+    assert operators.remarks(content, Figures(content)) == [
+        "`slim-int8` spends 100 % of its operators' time on `laptop` in `Convolution`."
+    ]
     unknown = profiled(BEFORE, "slim-int8", Profile(reason="no profiler"))
     assert operators.remarks(unknown, Figures(unknown))[0].endswith("in `Conv`.")
 
