@@ -170,8 +170,9 @@ def _alone(folder: Path) -> Iterator[None]:
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)
-    if LOCK not in os.environ:
-        os.environ[LOCK] = str(place((folder / "measuring.lock").resolve()))
+    locked = place((folder / "measuring.lock").resolve())
+    # workers have it too, and may be in other folders
+    os.environ[LOCK] = "" if locked is None else str(locked.absolute())
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -24,6 +24,7 @@ from makeweight.search.executor import Done, Job
 from makeweight.search.work import carry_out
 from makeweight.verbs import search as verb
 from makeweight_base.progress import Silent
+from makeweight_probe.alone import LOCK
 
 pytestmark = pytest.mark.usefixtures("probed_here")
 
@@ -89,6 +90,7 @@ def baseline(probed_here: None, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def project(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(verb, "Processes", lambda _: Here())
+    monkeypatch.setenv(LOCK, str(tmp_path / "measuring.lock"))
     folder = tmp_path / "project"
     shutil.copytree(baseline, folder)
     return folder
