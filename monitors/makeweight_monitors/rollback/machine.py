@@ -134,6 +134,8 @@ def _latched(case: Case, seen: Seen) -> Step:
         return Step(case)
     let_in = _let_in_again(case)
     if case.topic != let_in and _began_anew(case, seen):
+        if seen.answered is None and not seen.blind:
+            return Step(case)  # no process of it is scraped: what gets the traffic may be another in its place
         return _begin(case, seen, "rollback", 0.0, _back_by_itself(case, seen))
     return Step(case, sentence=let_in)
 

@@ -190,6 +190,13 @@ STEPS = {
         "set",
         "began anew",
     ),
+    "the same while no process of it is scraped: another may have its place": (
+        ROLLED_BACK,
+        Looked(seen(2000, placement=begun(1500.0, 0.05), answered=None)),
+        "rolled_back",
+        "nothing",
+        "",
+    ),
     "the same before it was confirmed": (
         replace(rolling(phase="read_back"), since=1000.0, configured=0.05),
         Looked(seen(2000, placement=begun(1500.0, 0.05))),
