@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -181,18 +181,18 @@ class Looking:
             # what bears no environment concerns all of them; a test that asks for a rollback always bears its own
             if labels.get(label, "") != value and (kind == "rollback" or label in labels):
                 return None
-        since = str(given["activeAt"])[:19] + "Z"
+        since = datetime.fromisoformat(given["activeAt"])
         return Alerting(
             labels["alertname"],
             kind,
             given["state"] == "firing",
             float(given["value"]),
-            since,
+            since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             labels.get("test", ""),
             labels.get("variant", ""),
             labels.get("sha256", ""),
             attempt(labels.get("attempt", "")),
-            now - datetime.fromisoformat(since).timestamp(),
+            now - since.timestamp(),
             every,
         )
 

@@ -73,6 +73,16 @@ def test_a_rollback_is_confirmed_by_a_prometheus_whose_clock_is_another(one: Con
     assert one.stages == ["rolled_back"]
 
 
+def test_since_when_an_alert_is_active_goes_by_the_zone_that_it_tells(one: Controlled) -> None:
+    """Failures that have lasted from one scrape to the next are believed."""
+    one.prometheus.asks(alertname=names.FAILURES_ABOVE_STABLE, test="failures")
+    one.prometheus.firing[0]["activeAt"] = "1970-01-01T02:15:00.123456789+02:00"
+    one.prometheus.answers = {"scraped every": 60.0}
+    one.tick()
+    assert one.stages == ["rolling_back"]
+    assert "fires since 1970-01-01T00:15:00Z" in one.lines()[0]
+
+
 STEPS = [("set", 0), ("verify", 0), ("finalize", 0), *(("note", number) for number in range(7))]
 
 
