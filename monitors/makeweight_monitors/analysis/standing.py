@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from makeweight_monitors import metrics
-from makeweight_monitors.rollback.guards import GUARDS
-from makeweight_monitors.rollback.looking import COUNTED, old_after, rules_age, unjudged
+from makeweight_monitors.rollback.guards import GUARDS, SELDOM
+from makeweight_monitors.rollback.looking import COUNTED, old_after, rules_age, scraped_every, unjudged
 from makeweight_monitors.rollback.promotion import OF_THE_BUDGET
 from makeweight_monitors.rules import names
 from makeweight_monitors.rules.promql import CANARY, STABLE, equals, inner, number, selector
@@ -71,9 +71,17 @@ class Standing:
         if "failures" in tests and names.REPLICA_DOWN in guards:
             guards = [name for name in guards if name != names.REPLICA_DOWN]
             down = [self._alerts(equals("alertname", names.REPLICA_DOWN), _FIRING, 'variant!="canary"')]
-        off = [*self._guarding(guards), *down]
+        off = [f"unless on () {one}" for one in (*self._guarding(guards), *down)]
+        if "failures" in tests:
+            off.append(f"unless {_CANARY} ({self._early()})")
         asking = self._asking(_FIRING, f'test=~"{"|".join(tests)}"')
-        return "\n".join([f"({asking} and {_CANARY} {self._serving()}", *(f"unless on () {one}" for one in off)]) + ")"
+        return "\n".join([f"({asking} and {_CANARY} {self._serving()}", *off]) + ")"
+
+    def _early(self) -> str:
+        """Failures that both arms may have, where one alone was scraped since: as `guards.early` has it."""
+        active = selector("ALERTS_FOR_STATE", *self._all, 'kind="rollback"', equals("test", "failures"))
+        seldom = f"{scraped_every(selector(metrics.UP.series, *self._all))} > {number(SELDOM * self.terms.interval)}"
+        return f"time() - {active} < on () group_left () ({seldom})"
 
     def _guarding(self, guards: Iterable[str]) -> Iterator[str]:
         """Those that fire; what does not hold for a canary that is not scraped, as for one of before, is none."""

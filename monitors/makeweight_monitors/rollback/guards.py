@@ -9,8 +9,8 @@ from makeweight_monitors.rules import names
 
 _LABELLED = frozenset({"paired", "split", "slice", "class"})
 _ALL = _LABELLED | {"failures"}
-_SELDOM = 1.5
-"""How often a process is scraped is known from a handful of scrapes."""
+SELDOM = 1.5
+"""Times the interval of the rules: how often a process is scraped is known from a handful of scrapes."""
 GUARDS = {
     names.REPLICA_DOWN: _ALL,
     names.STABLE_UNSEEN: _ALL,
@@ -27,7 +27,7 @@ def early(asking: Alerting, scraped_every: float | None) -> bool:
     """Whether it may be that both arms fail, and one alone was scraped since: the rules wait for one of their
     evaluations, and processes may be scraped more seldom (`scraped_every`, in seconds).
     """
-    if asking.test != "failures" or scraped_every is None or scraped_every <= _SELDOM * asking.every:
+    if asking.test != "failures" or scraped_every is None or scraped_every <= SELDOM * asking.every:
         return False
     return asking.lasts < scraped_every
 

@@ -102,7 +102,7 @@ class Looking:
                 "certified": f"min({selector(names.CERTIFIED, *own)})",
                 "breakers": f"sum({selector(metrics.SERVING_BREAKER.series, *own)})",
                 "share": f"max({selector(names.SHARE, *own)})",
-                "scraped every": _scraped_every(selector(metrics.UP.series, *self._of)),
+                "scraped every": scraped_every(selector(metrics.UP.series, *self._of)),
             }
             | {f"unjudged by {test}": unjudged(test, own) for test in COUNTED}
         )
@@ -239,7 +239,7 @@ def _scraped(series: str) -> str:
     return f"{series} or last_over_time({series}[{_LATELY}]) and {_MISSED_NOW}"
 
 
-def _scraped_every(up: str) -> str:
+def scraped_every(up: str) -> str:
     """Seconds between two scrapes: of each arm by the process that was scraped most often for its age, and of these the
     larger.
     """

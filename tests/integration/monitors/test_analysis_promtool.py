@@ -85,10 +85,21 @@ _COUNTED: list[Series] = [
     (metrics.PREDICTIONS.series, {**SEEN, "variant": "canary", "boot": "x"}, "7"),
     (names.TOLERATED_DROP, {"test": "failures"}, "0.01"),
 ]
+_SELDOM: list[Series] = [(*UP[:2], "1" + " _ _ _ 1" * 10), RUNS, GOOD, asks("failures")]
+"""The canary is scraped every minute."""
+
+
+def _since(second: int) -> Series:
+    return "ALERTS_FOR_STATE", {"alertname": "Asks", "kind": "rollback", "test": "failures", **SEEN}, str(second)
+
+
 LASTING: dict[str, tuple[list[Series], int, int]] = {
     # the same, ten minutes later
     "what a test counts comes, and no value of it": (_COUNTED, -1, -1),
     "its value too": ([*_COUNTED, (names.FAILURES.evalue, SEEN, "1")], 0, 0),
+    "failures of both may show of one first": ([*_SELDOM, _since(570)], -1, -1),
+    "they last from one scrape to the next": ([*_SELDOM, _since(480)], 1, 1),
+    "another test asks": ([*_SELDOM[:-1], asks("split"), _since(570)], 1, 1),
 }
 
 
