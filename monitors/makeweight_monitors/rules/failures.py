@@ -42,10 +42,9 @@ def _evalues(terms: Terms, drop: float) -> Iterator[Rule]:
     ):
         for arm, did in (("canary", _canary_did), ("stable", _stable_did)):
             ever, name = names.EVER[arm, of], counted[arm]
-            now = did(terms, metrics, repeats)
-            yield Recording(ever, now)
+            yield Recording(ever, did(terms, metrics, repeats))
             # more than ever before: a process that is missed for a look makes the sum fall and rise again
-            rose = f"(\n{inner(now)}\n) - max_over_time({terms.of(ever)}[{MEMORY}] offset 1ms) > 0"
+            rose = f"{terms.of(ever)} - max_over_time({terms.of(ever)}[{MEMORY}] offset 1ms) > 0"
             if arm == "stable":
                 rose += f"\nunless\n{_away(terms, asked)}"
             yield Recording(name, accumulated(f"{rose}\nor\n{none}", terms.of(name), none))
