@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from makeweight_monitors.metrics import FAILED, PREDICTIONS, REPEATS, Metric
 from makeweight_monitors.rules import names, samples, totals
-from makeweight_monitors.rules.promql import CANARY, MEMORY, STABLE, accumulated, block, exact, inner, part
+from makeweight_monitors.rules.promql import CANARY, MEMORY, STABLE, accumulated, exact, inner, part
 from makeweight_monitors.rules.rollback import ask
 from makeweight_monitors.rules.rule import Group, Recording, Rule
 from makeweight_monitors.rules.terms import Terms
@@ -14,6 +14,8 @@ from makeweight_monitors.rules.windows import SPEED
 
 QUIET = "10m"
 """For so long without an answer at a share, the canary is taken to serve at it no more."""
+_SELDOM = 120
+"""Seconds in which processes that are scraped once a minute, as Prometheus does by itself, show what they answer."""
 _FAILED = 'outcome="failed"'
 
 
@@ -81,14 +83,11 @@ def _serving(terms: Terms) -> str:
 
 def _away(terms: Terms, asked: str) -> str:
     """Shares at which the canary does not answer: not yet, no more, or while it answers at another one."""
-    # two looks: the second has a scrape of both arms
-    lately = f"last_over_time({asked}[{MEMORY}] offset {2 * terms.interval}s)"
-    return block(f"""
-        (
-          {asked} == 0
-          or
-          {asked} <= last_over_time({asked}[{MEMORY}] offset {QUIET})
-          or
-          {asked} <= {lately} and on (model, revision) {asked} > {lately}
-        )
-        """)
+    elsewhere = []
+    # two looks: the second has a scrape of both arms. Between the scrapes of a minute two looks see none
+    for ago in sorted({2 * terms.interval, max(2 * terms.interval, _SELDOM)}):
+        lately = f"last_over_time({asked}[{MEMORY}] offset {ago}s)"
+        elsewhere.append(f"{asked} <= {lately} and on (model, revision) {asked} > {lately}")
+    quiet = f"{asked} <= last_over_time({asked}[{MEMORY}] offset {QUIET})"
+    away = "\nor\n".join((f"{asked} == 0", quiet, *elsewhere))
+    return f"(\n{inner(away)}\n)"

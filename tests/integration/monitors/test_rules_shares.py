@@ -157,10 +157,10 @@ COUNTED = {
 }
 
 
-def tried(folder: Path, groups: tuple[Group, ...], tests: list[dict[str, Any]]) -> None:
+def tried(folder: Path, groups: tuple[Group, ...], tests: list[dict[str, Any]], every: str = "1m") -> None:
     (folder / "rules.yaml").write_text(text.render(groups, [], TERMS.runbooks))
     order = [group.name for group in groups]
-    content = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "group_eval_order": order, "tests": tests}
+    content = {"rule_files": ["rules.yaml"], "evaluation_interval": every, "group_eval_order": order, "tests": tests}
     (folder / "tests.yaml").write_text(json.dumps(content))
     said = prometheus.install().tool("test", "rules", str(folder / "tests.yaml"))
     assert said.returncode == 0, said.stdout[:5000]
@@ -175,8 +175,8 @@ def test_what_befell_both_is_not_held_against_the_canary(tmp_path: Path) -> None
     tried(tmp_path, groups, tests)
 
 
-def test_stable_counts_at_a_share_while_the_canary_answers_there(tmp_path: Path) -> None:
-    """Without the e-values, and each case in an environment of its own: so all of them take one life of these rules."""
+def counting() -> tuple[Group, ...]:
+    """The rules that count, without the e-values."""
     groups = generate.groups(TERMS)
     recorded: dict[str, list[str]] = {}
     for rule in (rule for group in groups for rule in group.rules if isinstance(rule, Recording)):
@@ -185,10 +185,34 @@ def test_stable_counts_at_a_share_while_the_canary_answers_there(tmp_path: Path)
     kept = (
         (group, [one for one in group.rules if isinstance(one, Recording) and one.record in read]) for group in groups
     )
-    groups = tuple(replace(group, rules=tuple(rules)) for group, rules in kept if rules)
+    return tuple(replace(group, rules=tuple(rules)) for group, rules in kept if rules)
+
+
+def test_stable_counts_at_a_share_while_the_canary_answers_there(tmp_path: Path) -> None:
+    """Each case in an environment of its own: so all of them take one life of these rules."""
     series, checks = [], []
     for name, (rows, asked) in COUNTED.items():
         own = equals("environment", name)
         series += [{**row, "series": row["series"].replace("{", f"{{{own}, ", 1)} for row in rows]
         checks += [{**check, "expr": check["expr"].replace(HERE, own)} for check in asked]
-    tried(tmp_path, groups, [{"interval": "1m", "input_series": series, "promql_expr_test": checks}])
+    tried(tmp_path, counting(), [{"interval": "1m", "input_series": series, "promql_expr_test": checks}])
+
+
+def test_where_scrapes_are_more_seldom_than_looks_stable_does_not_count_on_at_a_share_of_before(tmp_path: Path) -> None:
+    """Looks every 15 s, and a scrape a minute; that of stable half a minute after the canary's."""
+
+    def scraped(counts: list[int]) -> str:
+        return " ".join(f"{count} _ _ _" for count in counts)
+
+    small = [20 * min(minute, 10) for minute in range(31)]
+    large = [100 * minute for minute in range(21)]
+    stable = [380 * minute for minute in range(31)]
+    rows = (
+        up("1x124")
+        + both(SMALL, scraped(small), scraped([0] * 31))
+        + both(LARGE, f"_x40 {scraped(large)}", f"_x40 {scraped([0] * 21)}")
+        + both(STABLE, f"_x2 {scraped(stable)}", f"_x2 {scraped([0] * 31)}")
+    )
+    # of the minute after the step it cannot be told yet
+    checks = [counted(30, STABLE_SINCE, _05=11 * 380, _25=19 * 380)]
+    tried(tmp_path, counting(), [{"interval": "15s", "input_series": rows, "promql_expr_test": checks}], every="15s")
