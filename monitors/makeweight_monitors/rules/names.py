@@ -136,8 +136,9 @@ answers (`disagreement`), `latency_p99` in seconds, `latency_ratio_p99` as canar
 FAILURES = _named(Samples, "failures", "failures_rise")
 FAILED = "makeweight:failed:ratio5m"
 """Of the requests of five minutes, the share whose answer failed. By arm."""
-EVER = {(arm, of): f"makeweight:failures:{arm}_{of}_ever" for arm in ("canary", "stable") for of in ("asked", "failed")}
-"""By arm, at each share that the canary has or had: all that the canary did at it, and all that stable ever did."""
+EVER = {(arm, of): f"makeweight:failures:{arm}_{of}_all" for arm in ("canary", "stable") for of in ("asked", "failed")}
+"""By arm, at each share that the canary has or had: all that the canary did at it, and all that stable ever did. Not
+`..._ever`: older rules recorded stable's by that name, and not the canary's, so one arm alone would go on from it."""
 
 # Pairs of a shadowed canary. Labels: model, revision.
 PAIRS = _named(Pairs, "pairs", "accuracy_drop")

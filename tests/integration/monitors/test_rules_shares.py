@@ -139,6 +139,13 @@ COUNTED = {
             counted(30, STABLE_SINCE, _05=30 * 380),
         ],
     ),
+    "nor is what rules of before recorded of stable": (
+        up()
+        + both(SMALL, "_x10 1000+20x40", "_x10 0x40")
+        + both(STABLE, "0+380x60", "0x60")
+        + [{"series": 'makeweight:failures:stable_asked_ever{model="m", revision="r", weight="0.05"}', "values": "0"}],
+        [counted(30, STABLE_SINCE, _05=20 * 380), counted(30, names.FAILURES.canary, _05=20 * 20)],
+    ),
     "a canary that is back after more than an hour is not held against what was counted before": (
         up("1x30 stale", ("canary",))
         + up("1x130", ("stable",))
