@@ -25,7 +25,7 @@ def unwrapped(module: Any) -> Any:
 def _within(module: Any) -> Any:
     from torch import nn
 
-    # imported by whoever compiles, and slow to import
+    # slow to import, and imported already where something is compiled
     compiler = sys.modules.get("torch._dynamo.eval_frame")
     while True:
         if compiler is not None and isinstance(module, compiler.OptimizedModule):
