@@ -133,6 +133,9 @@ def _chosen(places: Sequence[Place], own: Mapping[str, Any], shared: Sequence[Se
     """The one place that fits; where none does, the one that PyTorch's refusal is told of: the likest."""
     completed = [Place(place.name, _completed(place.state, shared)) for place in places]
     fitting = [place for place in completed if _fits(place.state, own)]
+    if not fitting:
+        renamed = [Place(place.name, _completed(_out_of_parallel(place.state, own), shared)) for place in places]
+        fitting = [place for place in renamed if _fits(place.state, own)]
     if len(fitting) > 1:
         names = [place.name for place in fitting]
         raise UsageError(
@@ -141,6 +144,17 @@ def _chosen(places: Sequence[Place], own: Mapping[str, Any], shared: Sequence[Se
             do=f"Say which, such as `weights_key: {names[-1]}`.",
         )
     return fitting[0] if fitting else max(completed, key=lambda place: len(place.state.keys() & own.keys()))
+
+
+def _out_of_parallel(state: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights by the names that they have without the `module` of a part that was in `DataParallel`, which is taken off
+    what is built."""
+    named = dict[str, Any]()
+    for name, value in state.items():
+        first, *rest = name.split(".")
+        alone = ".".join([first, *(part for part in rest if part != "module")])
+        named[alone if name not in own and alone in own and alone not in state else name] = value
+    return named
 
 
 def _completed(state: dict[str, Any], shared: Sequence[Sequence[str]]) -> dict[str, Any]:
