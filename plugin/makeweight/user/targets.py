@@ -68,7 +68,8 @@ def of_batch(given: Any, kind: TaskKind, places: NDArray[np.int64]) -> NDArray[A
 
 def changed(given: Any, kind: TaskKind, before: NDArray[Any] | None, places: NDArray[np.int64]) -> NDArray[Any]:
     """The targets of a training batch that was changed. Class indices are checked and made int64 as they are when they
-    are read; in their place may stand what each class has of an example, as when two are mixed.
+    are read; in their place may stand what each class has of an example, as when two are mixed, or of two classes what
+    the second has.
 
     Args:
         before: those of the batch before; None: it has none.
@@ -81,7 +82,14 @@ def changed(given: Any, kind: TaskKind, before: NDArray[Any] | None, places: NDA
     if kind not in ("classification", "segmentation") or before is None:
         return array
     indices = array.ndim == before.ndim or array.shape[1:] == (1,)
-    return of_batch(array, kind, np.resize(places, len(array))) if indices else array
+    if not indices or _shares(array):
+        return array
+    return of_batch(array, kind, np.resize(places, len(array)))
+
+
+def _shares(array: NDArray[Any]) -> bool:
+    """Whether these are parts of a whole, and some of them neither nothing nor all."""
+    return bool(((array >= 0) & (array <= 1)).all() and ((array > 0) & (array < 1)).any())
 
 
 @contextmanager

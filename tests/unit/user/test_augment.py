@@ -124,6 +124,9 @@ CAST = """
         whole = np.eye(64, dtype=np.float32)[targets]
         return inputs, 0.75 * whole + 0.25 * whole[::-1]
 
+    def of_second(inputs, targets, rng):
+        return inputs, 0.75 * (targets % 2) + 0.25 * (targets[::-1] % 2)
+
     def before(inputs, targets, rng):
         return inputs, targets - 1
 """
@@ -138,5 +141,8 @@ def test_class_indices_come_as_they_are_read_and_shares_of_classes_stay(change: 
     found = change("'own:mixed'", CAST)(batch(), np.random.default_rng(0)).targets
     assert found is not None
     assert (found[0, 0], found[0, 63], found.shape) == (0.75, 0.25, (64, 64))
+    found = change("'own:of_second'", CAST)(batch(), np.random.default_rng(0)).targets
+    assert found is not None
+    assert found.tolist() == [0.25, 0.75] * 32
     with pytest.raises(UsageError, match="the target of example 0 is -1, and class indices begin at 0"):
         change("'own:before'", CAST)(batch(), np.random.default_rng(0))
