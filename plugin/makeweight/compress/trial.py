@@ -75,7 +75,8 @@ def try_out(
     # neighbours of one shape are asked together
     examples = sorted(_some(split, model.batch, macs), key=_shapes)
     feeds = [fit(model.inputs, each) for each in examples]
-    index = _judged(model, declared) if declared.task.kind == "classification" else None
+    judged = _judged(model, declared)
+    index = judged if declared.task.kind == "classification" else None
     with tempfile.TemporaryDirectory(prefix="makeweight-trial-") as folder:
         inputs = Path(folder, "inputs.npz")
         store(inputs, feeds, batch_axes(model.inputs))
@@ -109,7 +110,7 @@ def try_out(
             )
     for place, asked in enumerate(zip(facts["again"], facts["same_again"], strict=True)):
         # where one output alone is judged, the others may be what they like
-        if index in (None, place) and beyond_rounding(*asked):
+        if judged in (None, place) and beyond_rounding(*asked):
             raise RecipeFailed(
                 f"`{names[place]}` is another each time that the same example is asked: it draws random numbers, as a "
                 "model that was exported in training mode does, or keeps a state that nothing resets"
@@ -165,7 +166,9 @@ def _shapes(feeds: Feeds) -> list[tuple[int, ...]]:
 
 
 def _judged(model: Model, declared: Declared) -> int | None:
-    """Which output holds the scores; None where there is none of that name."""
+    """Which output is judged; None where all are, as by a metric of the user's, or there is none of that name."""
+    if declared.task.kind in ("detection", "custom"):
+        return None
     names = [port.name for port in model.outputs]
     if declared.model.output is None:
         return 0

@@ -65,6 +65,18 @@ def test_a_regression_has_no_top_class(tmp_path: Path) -> None:
     assert tried(whole, whole, "regression").agreement is None
 
 
+@pytest.mark.parametrize("kind", ["classification", "regression", "detection"])
+def test_an_output_that_nobody_judges_may_be_drawn(tmp_path: Path, kind: str) -> None:
+    nodes = [*PRODUCT, helper.make_node("RandomNormalLike", ["y"], ["drawn"])]
+    outputs = [value("y", ["N", 3]), value("drawn", ["N", 3])]
+    made = RUNTIME.read(save(tmp_path / "drawn.onnx", nodes, [value("x", ["N", 4])], outputs, {"w": WEIGHTS}))
+    if kind == "detection":  # which has several
+        with pytest.raises(RecipeFailed, match="`drawn` is another each time that the same example is asked"):
+            tried(made, None, kind)
+    else:
+        assert tried(made, None, kind).examples == 64
+
+
 def test_an_expensive_model_is_tried_on_fewer_examples(tmp_path: Path) -> None:
     whole = model(tmp_path / "float.onnx")
     assert [tried(whole, None, macs=macs).examples for macs in (10**9, 10**11, None)] == [10, 8, 16]
