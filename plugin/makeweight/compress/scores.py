@@ -47,7 +47,8 @@ def first_answers(module: Any, inputs: Tensors, output: str | None, label: str) 
         at = f" ({line})" if line else ""
         return RecipeFailed(
             f"{label}: the module fails on several examples at once{at}: {said(error)}; steps ask it "
-            "for any number of them, so have forward() take that from the tensor"
+            "for any number of them, so have forward() take that from the tensor, or export a program with "
+            "`dynamic_shapes`"
         )
 
     with environment.translated(fails, UsageError):
