@@ -246,8 +246,10 @@ def _variables(
     """
     listed = nodes.at(pipeline, "vars")
     found = [_joined(around, name) for name in ("params.yaml", *_files_of(listed))]
-    found += [_joined(folder or around, name) for name in _files_of(nodes.at(body, "vars"))]
-    held = [(path, commit.entries[path].id) for path in found if path is not None and path in commit.entries]
+    stands = around if folder is None else folder
+    found += [_joined(stands, name) for name in _files_of(nodes.at(body, "vars"))]
+    lying = [(path, commit.entries.get(_leads_to(commit, path) or path)) for path in found if path is not None]
+    held = [(path, entry.id) for path, entry in lying if entry is not None]
     # makeweight.yaml gives our own stages their names, and whatever of it matters is compared by itself
     own = commit.whole(CONFIG)
     return (nodes.written(listed), tuple(each for each in held if each[0] != own))
@@ -260,7 +262,14 @@ def _is_dataset(dependency: Mapping[str, Any]) -> bool:
 def _datasets(commit: Commit) -> object:
     """What stands behind the names of data sets (`ds://raw`), which DVC gathers from all of its files."""
     files = [path for _, there, beside in _pipelines(commit) for path in (there, beside) if path is not None]
-    return tuple((path, nodes.written(nodes.at(nodes.compose(commit.read(path)), "datasets"))) for path in files)
+    return tuple((path, told) for path in files if (told := _datasets_of(commit, path)) is not None)
+
+
+def _datasets_of(commit: Commit, path: str) -> object:
+    try:
+        return nodes.written(nodes.at(nodes.compose(commit.read(path)), "datasets"))
+    except ValueError:
+        return commit.entries[path].id  # whole: another reader may understand more of it
 
 
 def _files_of(listed: yaml.Node | None) -> list[str]:

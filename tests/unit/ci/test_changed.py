@@ -315,6 +315,26 @@ def test_what_a_stage_of_the_users_is_templated_with_counts_wherever_that_stands
     assert not found(project, files, {**files, "other.yaml": "rate: 2\n"})
 
 
+@pytest.mark.parametrize("rates", ["rate: 1\n", ("120000", "rates/slow.yaml")], ids=["file", "link"])
+def test_what_a_stage_of_the_users_is_templated_with_is_found_from_where_it_runs(
+    project: Project, rates: str | tuple[str, str]
+) -> None:
+    entry = {"cmd": "make 1", "outs": [{"path": "code/a.py", "hash": "md5", "md5": md5("code")}]}
+    body = {"cmd": "make ${rate}", "wdir": "..", "outs": ["code/a.py"], "vars": ["rates.yaml"]}
+    files: dict[str, Any] = {
+        **locked(project, FILES),
+        "sub/dvc.yaml": yaml.safe_dump({"stages": {"make": body}}),
+        "sub/dvc.lock": yaml.safe_dump({"schema": "2.0", "stages": {"make": entry}}),
+        "rates.yaml": rates,
+        "rates/slow.yaml": "rate: 1\n",
+    }
+    del files["code/a.py"]
+    place = "rates.yaml" if isinstance(rates, str) else rates[1]
+    assert not found(project, files, files), found(project, files, files).why
+    seen = found(project, files, {**files, place: "rate: 2\n"})
+    assert "the stage `make`, which makes `code/a.py`, is not as at the base" in seen.why
+
+
 def test_a_data_set_that_is_another_one_behind_the_same_name_counts(made: Made) -> None:
     project, files = of_a_stage(made)
     entries = train()
@@ -329,6 +349,12 @@ def test_a_data_set_that_is_another_one_behind_the_same_name_counts(made: Made) 
 
     assert not found(project, behind(1), behind(1)), found(project, behind(1), behind(1)).why
     assert "the stage `train`, which makes `models`, is not as at the base" in found(project, behind(1), behind(2)).why
+    # whatever else there is
+    unread = {"x/dvc.yaml": "stages: ["}
+    more = found(project, {**behind(1), **unread}, {**behind(2), **unread})
+    assert "the stage `train`, which makes `models`, is not as at the base" in more.why
+    other = {"y/dvc.yaml": yaml.safe_dump({"stages": {"words": {"cmd": "words", "outs": ["words.txt"]}}})}
+    assert not found(project, behind(1), {**behind(1), **other})
 
 
 def test_where_a_link_leads_counts(project: Project) -> None:
