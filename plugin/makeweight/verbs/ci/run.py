@@ -195,5 +195,6 @@ class Run:
             self._leave_untold(f"{what}: {error}")
 
     def _leave_untold(self, said: str) -> None:
-        self.untold.append(said)
+        if said not in self.untold:  # each phase asks anew
+            self.untold.append(said)
         self.progress.say(said)
