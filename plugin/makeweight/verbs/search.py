@@ -84,7 +84,7 @@ def run(
         wanted = trials or settings.trials
         began = origin(project.declared, project.sources, baseline.sha256)
         of = _study(project, spaces, began)
-        folder, trained = home / of, pool(home, began)
+        folder = home / of
         devices = _devices(project, progress)
         judged = replace(
             terms(project, [rule for rule in project.rules if rule.device is None or rule.device in devices]),
@@ -99,6 +99,7 @@ def run(
         reached = measuring.reach()
         with contextlib.redirect_stdout(sys.stderr):  # the user's code may print, and only the report is asked for
             figures = _answers(project, baseline, folder / "answers.npz", progress)
+        trained = pool(home, began)  # what was trained with other code goes once nothing refuses this search
         search = Search(
             judged,
             Proposals(spaces, takes_list, Sampler(settings.sampler, project.seed, wanted)),

@@ -227,9 +227,12 @@ def test_a_budget_that_any_recipe_meets_is_none_to_search_by(
     before, rest = CONFIG.split("  size: {max_ratio: 0.4}\n  accuracy: {max_drop: 20 pt}\n")
     device = "devices: {away: {kind: local, runner: lab}}\n"
     (project / "makeweight.yaml").write_text(f"{before}  {budget}\n{device}{rest}")
+    trained = project / ".makeweight/search/trainings/with-other-code"
+    trained.mkdir(parents=True)
     code, _, err = run(project, capsys)
     assert code == 2
     assert "no rule of the budget tells recipes apart here" in err
+    assert trained.is_dir(), "what a search would begin without is dropped by one that begins"
 
 
 def test_an_empty_space_is_told_with_its_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
