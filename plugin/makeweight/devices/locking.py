@@ -17,15 +17,18 @@ def named(own: str) -> str:
 
 def holding(own: str) -> str:
     """Holds the lock for as long as the standard input lasts. It ends without a word where there is no `flock`."""
-    # the file stays open, and so locked, as long as `cat` waits for the end of this side
+    # The file stays open, and so locked, as long as `cat` waits for the end of this side. It is opened for a command,
+    # not by `exec`: what that opens, Android's shell (mksh) keeps from the programs that it runs, `flock` among them.
     return f"""
         {named(own)}
         place=${{{LOCK}-{MACHINE}}}
-        if [ -d "$place" ]; then exec 3<"$place"; elif [ -n "$place" ]; then exec 3>>"$place"; fi
-        if [ -z "$place" ] || flock -n 3; then :; else
-            [ $? = 1 ] || exit
-            echo {WAITS}
-            flock 3 || exit
-        fi
-        echo {HELD}
-        exec cat >/dev/null"""
+        hold() {{
+            if [ -z "$place" ] || flock -n 3; then :; else
+                [ $? = 1 ] || exit
+                echo {WAITS}
+                flock 3 || exit
+            fi
+            echo {HELD}
+            exec cat >/dev/null
+        }}
+        if [ -d "$place" ]; then hold 3<"$place"; else hold 3>>"${{place:-/dev/null}}"; fi"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -80,3 +81,8 @@ def test_what_is_named_is_held_in_its_place(all_see: Path, tmp_path: Path, monke
     monkeypatch.setenv(LOCK, "")
     with holding(tmp_path / "own") as said, holding(tmp_path / "own") as also:
         assert (said, also) == ([locking.HELD], [locking.HELD]), "nobody waits for anybody"
+
+
+def test_what_is_locked_is_opened_for_the_command_that_locks_it() -> None:
+    """Android's shell keeps what `exec` alone opens to itself (mksh(1)), and `flock` would find nothing open there."""
+    assert re.search(r"exec \d", locking.holding("own/lock")) is None
