@@ -119,6 +119,6 @@ def measure(job: MemoryJob) -> Result:
         told["device"] = session.device_memory()
     run = max(phases["first"], phases["steady"])
     swapped = now.get("VmSwap", 0) - then.get("VmSwap", 0)
-    if swapped > _SWAPPED * run:
+    if swapped > _SWAPPED * max(run, 0):
         return Result({}, {"unavailable": _OUT.format(swapped / 1e6)})
     return Result({}, {"import_peak": imported, "baseline": before, **phases, "run": run, **told})
