@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from makeweight.artifact.artifact import Manifest
 from makeweight.bench import probe
@@ -14,7 +15,7 @@ from makeweight.bench.aim import Aim, from_rules
 from makeweight.bench.probe import JobFailed
 from makeweight.budget.metric import Meter
 from makeweight.budget.rule import Rule
-from makeweight.devices.device import DeviceFailed
+from makeweight.devices.device import DeviceFailed, GivenUp
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import benchmark
 from makeweight.measure.memory import Facts
@@ -34,6 +35,8 @@ _LACKED: Mapping[Meter | None, str] = {
 }
 _TIMED = "latency"
 """The same where it tells no times at all, and so nothing of what is measured beside them."""
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,20 @@ class Measuring:
         self._locks = {name: threading.Lock() for name in devices}
         self._memory: dict[str, Facts] = {}
         """Of the baseline, by device: no trial changes that."""
-        self._threads = ThreadPoolExecutor(max(1, len(devices)))
         self._closed = threading.Event()
 
     def reach(self) -> Future[None]:
         """Ask whether all are there. What it raises is a DeviceFailed: one cannot be reached, or has nothing to measure
         what a rule requires."""
-        return self._threads.submit(self._reach)
+        return _begun(self._reach)
 
     def submit(self, manifest: Manifest, name: str) -> Future[Measured]:
         """All figures of a model on all devices; what it raises is what `benchmark.carry_out` does."""
-        return self._threads.submit(self._measure, manifest, name)
+        return _begun(self._measure, manifest, name)
 
     def close(self) -> None:
-        """What is measured just now comes to its end, and nothing is begun after it."""
+        """Nothing is begun any more; what is measured just now ends with this program at the latest."""
         self._closed.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _reach(self) -> None:
         for name, entry in self._devices.items():
@@ -137,14 +138,33 @@ class Measuring:
         return [rule for rule in self._rules if rule.device in (None, device) and rule.metric.per_device]
 
 
+def _begun(work: Callable[_Given, _Found], *given: _Given.args, **named: _Given.kwargs) -> Future[_Found]:
+    """Have it done in a thread that this program does not wait for when it is interrupted: a measurement may last for
+    half an hour, and ends by itself when this program does."""
+    future: Future[_Found] = Future()
+
+    def done() -> None:
+        try:
+            future.set_result(work(*given, **named))
+        except BaseException as error:  # noqa: BLE001 - told where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=done, daemon=True).start()
+    return future
+
+
 def _required(rule: Rule) -> bool:
     """Whether nothing passes that it was not measured of."""
     return (rule.level, rule.when_unmeasured) == ("error", "fail") and rule.operator.against != "merge base"
 
 
-def unmeasurable(failure: JobFailed) -> tuple[str, bool] | None:
+def unmeasurable(failure: DeviceFailed) -> tuple[str, bool] | None:
     """Why a model cannot be measured on a device, in words, and whether it may be another time. None: the device itself
     failed, as it would at any model."""
-    if failure.of_device:
+    if isinstance(failure, GivenUp):
+        another_time = True  # it may have waited for another measurement
+    elif isinstance(failure, JobFailed) and not failure.of_device:
+        another_time = failure.code == NO_RUNTIME
+    else:
         return None
-    return f"it cannot be measured on {failure.where}: {failure.what}", failure.code == NO_RUNTIME
+    return f"it cannot be measured on {failure.where}: {failure.what}", another_time

@@ -14,10 +14,9 @@ from typing import Any, Literal
 
 from makeweight import measurement
 from makeweight.artifact import artifact
-from makeweight.bench.probe import JobFailed
 from makeweight.compress.recipe import Variant
 from makeweight.decide import Terms
-from makeweight.devices.device import DeviceFailed
+from makeweight.devices.device import DeviceFailed, GivenUp
 from makeweight.measurement import Measurement
 from makeweight.project.open_recipes import first_reason
 from makeweight.search import judging
@@ -90,6 +89,8 @@ class Search:
         """Of trials that have ended, what the sampler is told."""
         self._under_way: dict[int, _UnderWay] = {}
         self._variants: dict[str, Variant | None] = {}
+        self._gave_up = False
+        """Whether what was measured last did not end in time."""
         self.why: Why = "trials"
         self.objection = ""
         """What is wrong with the first recipe that was proposed and makes no sense in this project."""
@@ -273,12 +274,16 @@ class Search:
         try:
             measured = future.result()
         except DeviceFailed as failure:
-            if isinstance(failure, JobFailed) and (told := unmeasurable(failure)) is not None:
+            told, before = unmeasurable(failure), self._gave_up
+            self._gave_up = isinstance(failure, GivenUp)
+            # where two models in a row do not end it is hardly theirs, and each takes half an hour
+            if told is not None and not (before and self._gave_up):
                 why, again = told
                 yield self._end(number, "failed", why, again=again)
                 return
             do = f"{failure.do} {GOES_ON}" if failure.do else GOES_ON
             raise EnvironmentFailed(failure.what, where=failure.where, do=do) from failure
+        self._gave_up = False
         timed = measured.figures
         own.seconds += measured.seconds
         if not own.result["trains"]:

@@ -17,10 +17,10 @@ from typing import Any
 from makeweight import __version__, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
-from makeweight.bench.probe import JobFailed
 from makeweight.compress.checkpoints import Checkpoints, places
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
+from makeweight.devices.device import DeviceFailed
 from makeweight.evidence import keys
 from makeweight.layout import BASELINE, CONFIG, TRAININGS
 from makeweight.measure import outcomes, quality, storage
@@ -147,7 +147,7 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
             told = {"ended": "failed", "reason": "it takes more memory than there is"}
         except ProcessLost as error:
             told = {"lost": error.what}
-        except JobFailed as failure:  # a step timed what it made
+        except DeviceFailed as failure:  # a step timed what it made, or tried it out
             told = {"failure": str(failure)}
             if (why := unmeasurable(failure)) is not None:
                 told = {"ended": "failed", "reason": why[0], "again": why[1]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import CancelledError
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ from makeweight.bench.probe import JobFailed
 from makeweight.budget.metric import METRICS
 from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
-from makeweight.devices.device import DeviceOptions, Ended
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import benchmark
 from makeweight.evidence.benchmark import Benchmark
@@ -42,6 +44,24 @@ def test_the_baselines_memory_is_measured_on_each_device_beside_the_first_trial(
         ("second", "pi5", [{"load": "of pi5"}]),
         ("second", "x86", [{"load": "of x86"}]),
     ]
+
+
+def test_a_program_that_is_interrupted_does_not_wait_for_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured_by: list[threading.Thread] = []
+
+    def carry_out(*_: Any, **__: Any) -> Benchmark:
+        measured_by.append(threading.current_thread())
+        raise DeviceFailed("it does not answer")
+
+    monkeypatch.setattr(benchmark, "carry_out", carry_out)
+    measuring = Measuring(None, {"pi5": DeviceEntry("pi5", "local", DeviceOptions())}, [], None)  # type: ignore[arg-type]
+    future = measuring.submit(SimpleNamespace(runtime="onnxruntime"), "first")  # type: ignore[arg-type]
+    assert isinstance(future.exception(), DeviceFailed)
+    assert [thread.daemon for thread in measured_by] == [True]
+    measuring.close()
+    with pytest.raises(CancelledError):
+        measuring.submit(SimpleNamespace(runtime="onnxruntime"), "second").result()  # type: ignore[arg-type]
+    assert len(measured_by) == 1
 
 
 @pytest.mark.parametrize(
@@ -84,6 +104,9 @@ def test_a_model_is_not_blamed_for_the_state_of_a_device() -> None:
         assert unmeasurable(failure) is None, failure
     # a runtime that is not there may be installed, and other recipes need it not
     assert unmeasurable(failed(NO_RUNTIME, "no litert")) == ("it cannot be measured on device `pi5`: no litert", True)
+    hung = GivenUp("it has not ended for 1840 s", where="device `pi5`")
+    assert unmeasurable(hung) == ("it cannot be measured on device `pi5`: it has not ended for 1840 s", True)
+    assert unmeasurable(DeviceFailed("it does not answer", where="device `pi5`")) is None
     crashed = unmeasurable(failed(-11, ""))
     assert crashed is not None
     assert not crashed[1]

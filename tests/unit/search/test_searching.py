@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from makeweight.budget.metric import METRICS
 from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
 from makeweight.decide import Terms
-from makeweight.devices.device import DeviceFailed, Ended
+from makeweight.devices.device import DeviceFailed, Ended, GivenUp
 from makeweight.search import searching
 from makeweight.search.executor import Done, Job
 from makeweight.search.measuring import Measured
@@ -201,6 +202,25 @@ def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monke
 
     (trial,) = search(tmp_path, AtOnce(MADE), Numbered(1), trials=1, measured=crashes).run()
     assert (trial.ended, "cannot be measured on device `pi5`" in str(trial.reason)) == ("failed", True)
+
+
+def test_a_model_that_never_answers_is_one_failed_trial_and_two_in_a_row_end_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+    numbers = itertools.count()
+
+    def hangs() -> Measured:
+        if next(numbers) == 1:
+            return Measured([], 0.0)
+        raise GivenUp("it has not ended for 1840 s", where="device `pi5`", do="See `patience:`.")
+
+    own = search(tmp_path, AtOnce(MADE), Numbered(9), trials=9, measured=hangs)
+    with pytest.raises(EnvironmentFailed, match="it has not ended for 1840 s"):
+        list(own.run())
+    # another measurement may have had the device: the next run tries those again
+    assert {number: trial.ended for number, trial in own.ended.items()} == {0: "failed", 1: "whole", 2: "failed"}
+    assert list(Journal(tmp_path).ended()) == [1]
 
 
 def test_what_no_recipe_can_mend_ends_the_search_before_it_has_spent_all_trials(tmp_path: Path) -> None:
