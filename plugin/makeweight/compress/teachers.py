@@ -14,7 +14,7 @@ from makeweight.compress.technique import Given
 from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes import environment
 from makeweight.runtimes.runtime import Runtime
-from makeweight.user import weights
+from makeweight.user import anew, weights
 from makeweight.user.module import built
 from makeweight_base.errors import UsageError, at
 
@@ -37,6 +37,7 @@ def teacher_of(options: TrainingOptions, given: Given, device: str = CPU) -> Any
     if options.teacher.endswith(".onnx"):
         return _of_file(options.teacher, given, device)
     module = built(options.teacher, given.root, where=_WHERE, progress=given.progress)
+    anew.lie_apart(module)
     if options.teacher_weights is not None:
         file = given.root / options.teacher_weights
         if not file.is_file():

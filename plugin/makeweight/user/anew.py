@@ -15,8 +15,7 @@ _handed_out: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 def have_its_own(module: Any, build: str, where: str) -> None:
-    """Have the parameters of a torch.nn.Module lie in no memory that those of an earlier one lie in, such as a table of
-    vectors that was read once and that every module is made of.
+    """See `lie_apart`; of a module that is handed out to be changed.
 
     Args:
         build: the `module:callable` that gave it.
@@ -33,13 +32,22 @@ def have_its_own(module: Any, build: str, where: str) -> None:
                 where=where,
                 do="Build the module within the callable, with each call anew, and keep none of it between calls.",
             )
-    taken = {_place(parameter) for parameter in earlier.values()} - {None}
+    lie_apart(module)
+    for parameter in module.parameters():
+        _handed_out[id(parameter)] = parameter
+
+
+def lie_apart(module: Any) -> None:
+    """Have the parameters of a torch.nn.Module lie in no memory that those of one that was handed out lie in, such as a
+    table of vectors that was read once and that every module is made of. Of what teaches, this alone: it is not changed
+    once it has its weights, so it may be the same in several calls."""
+    own = {id(parameter) for parameter in module.parameters()}
+    taken = {_place(parameter) for name, parameter in _handed_out.items() if name not in own} - {None}
     parameters = [(parameter, _place(parameter)) for parameter in module.parameters()]
     many = Counter(place for _, place in parameters)
     for parameter, place in parameters:
         if place in taken and many[place] == 1:  # of several in one memory, some are parts of others, and stay it
             parameter.data = parameter.data.clone()
-        _handed_out[id(parameter)] = parameter
 
 
 def _place(parameter: Any) -> int | None:

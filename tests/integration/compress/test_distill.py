@@ -17,7 +17,11 @@ from makeweight.compress.examples import tensors
 from makeweight.compress.reproducible import reproducible
 from makeweight.compress.students import shallower
 from makeweight.compress.subject import Subject
+from makeweight.compress.teachers import teacher_of
+from makeweight.compress.training_options import TrainingOptions
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.user import anew
+from makeweight.user.module import built
 from makeweight_base.errors import UsageError
 from split_values import split_of
 
@@ -31,6 +35,13 @@ def small(classes=3):
 
 def small_of_four():
     return small(4)
+
+
+READ = torch.zeros(4, 3)
+
+
+def of_table():
+    return nn.Sequential(nn.Embedding.from_pretrained(READ))
 
 
 def of_sound():
@@ -118,6 +129,16 @@ def test_somebody_else_teaches(given: Any, kind: str) -> None:
         teacher = {"teacher": _own(given, "Stubborn"), "teacher_weights": "t.pt"}
     student = _distilled(given, student=_own(given, "small"), labels=False, epochs=3, lr=0.1, **teacher)
     assert (_answers(student, given).argmax(1) == 2).all()
+
+
+def test_the_weights_of_a_teacher_do_not_reach_the_model_by_a_table_of_both(given: Any) -> None:
+    name = _own(given, "of_table")
+    module = built(name, given.root, where="here")
+    anew.have_its_own(module, name, "here")
+    torch.save({"0.weight": torch.ones(4, 3)}, given.root / "t.pt")
+    teacher = teacher_of(TrainingOptions(teacher=name, teacher_weights="t.pt"), given)
+    assert teacher[0].weight.all()
+    assert not module[0].weight.any()
 
 
 @pytest.mark.parametrize(

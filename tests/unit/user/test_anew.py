@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from makeweight.user.anew import have_its_own
+from makeweight.user.anew import have_its_own, lie_apart
 from makeweight_base.errors import UsageError
 
 
@@ -46,3 +46,16 @@ def test_weights_that_are_parts_of_each_other_stay_it() -> None:
         parts.first.fill_(1)
         parts.last.fill_(2)
     assert parts.all[:, 0].tolist() == [1, 1, 2, 2]
+
+
+def test_what_teaches_lies_apart_and_may_be_the_same_in_several_calls() -> None:
+    read = torch.zeros(3, 2)
+    learns, teaches = _handed_out(nn.Embedding.from_pretrained(read)), nn.Embedding.from_pretrained(read)
+    for _ in range(2):
+        lie_apart(teaches)
+    with torch.no_grad():
+        teaches.weight.fill_(1)
+    assert not learns.weight.any()
+    before = learns.weight.data_ptr()
+    lie_apart(nn.Sequential(learns))
+    assert learns.weight.data_ptr() == before
