@@ -16,11 +16,11 @@ from makeweight.artifact.kind import absent, kind_of
 from makeweight.artifact.ports import Port, Shape, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes import environment
+from makeweight.user.single import OTHER
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
 
 _AGAIN = "Export it again: torch.export.save(torch.export.export(module.eval(), …), path)."
-_OTHER = frozenset({"bfloat16", "float16", "float64"})
 
 
 def load(path: Path, inputs: Mapping[str, Shape]) -> Any:
@@ -148,7 +148,7 @@ def _refuse_undeclared(has: list[Port], declared: Mapping[str, Shape]) -> None:
                 where=where,
                 do=mend,
             )
-        if port.dtype in _OTHER:
+        if port.dtype in OTHER:
             raise UsageError(
                 f"input `{port.name}` of the program is {port.dtype}, and all that is measured, trained and lowered "
                 "begins in float32",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+OTHER = frozenset({"bfloat16", "float16", "float64"})
+"""The numbers in floating point that these were built in, by their names."""
+
 
 def in_single(module: Any) -> str | None:
     """Convert a torch.nn.Module in place, its parameters and buffers in floating point.
@@ -12,10 +15,8 @@ def in_single(module: Any) -> str | None:
         the numbers that its parameters were in; None: in no others than float32, and nothing is changed. A buffer alone
         that is in others (a table kept small, a constant of more digits) is the module's own affair.
     """
-    import torch
-
-    found = {parameter.dtype for parameter in module.parameters()} & {torch.float16, torch.bfloat16, torch.float64}
+    found = OTHER & {str(parameter.dtype).removeprefix("torch.") for parameter in module.parameters()}
     if not found:
         return None
     module.float()
-    return " and ".join(sorted(str(each).removeprefix("torch.") for each in found))
+    return " and ".join(sorted(found))
