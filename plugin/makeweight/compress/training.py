@@ -24,9 +24,10 @@ from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.traced import said
 from makeweight.user.saved import some
 from makeweight.user.weights import not_finite
-from makeweight_base.errors import MakeweightError, UsageError, first_line
+from makeweight_base.errors import MakeweightError, UsageError
 
 _LOSS = "training_loss"
 
@@ -257,17 +258,12 @@ def judge_of(data: Examples, loss: Loss, read: Reading | None, output: str | Non
 
 
 def _forward(module: Any, inputs: Tensors, output: str | None, label: str) -> Any:
-    try:
+    with environment.translated(lambda error: _fails(label, error), UsageError):
         return judged(call(module, inputs), output)
-    except UsageError:
-        raise
-    except Exception as error:
-        environment.reraise(error)
-        raise _fails(label, error) from error
 
 
 def _fails(label: str, error: Exception, what: str = "module") -> RecipeFailed:
-    return RecipeFailed(f"{label}: the {what} fails in training: {type(error).__name__}: {first_line(error)}")
+    return RecipeFailed(f"{label}: the {what} fails in training: {said(error)}")
 
 
 def _nothing_learns(label: str) -> RecipeFailed:
