@@ -79,10 +79,8 @@ class Averaged:
             for name, value in self._module.state_dict().items():
                 if name in self._moving:
                     self._state[name].lerp_(value, 1 - decay)
-                elif hasattr(value, "detach"):
-                    self._state[name].copy_(value)
                 else:
-                    self._state[name] = copy.deepcopy(value)
+                    self._state[name] = _copy(value)
 
     @contextmanager
     def put_in(self) -> Iterator[None]:
