@@ -138,16 +138,15 @@ def _of_files(commit: Commit) -> Iterator[Output]:
 
 
 def _of_stages(commit: Commit) -> Iterator[Output]:
-    own = commit.whole(PIPELINE)
+    own, datasets = commit.whole(PIPELINE), _datasets(commit)
     for file, there, beside in _pipelines(commit):
-        place = posixpath.join(posixpath.dirname(file), LOCK)
         if there is None:
             yield Output(None, file, commit.entries[file].id, None)
             continue
         try:
             pipeline = nodes.compose(commit.read(there))
             lock = None if beside is None else nodes.compose(commit.read(beside))
-            yield from _of_pipeline(commit, file, place, pipeline, lock, spared=file == own)
+            yield from _of_pipeline(commit, file, pipeline, lock, datasets, spared=file == own)
         except (ValueError, TypeError, KeyError, AttributeError):
             both = (commit.entries[there].id, None if beside is None else commit.entries[beside].id)
             yield Output(None, file, both, None)
@@ -170,9 +169,10 @@ def _leads_to(commit: Commit, path: str) -> str | None:
 
 
 def _of_pipeline(
-    commit: Commit, file: str, place: str, pipeline: yaml.Node | None, lock: yaml.Node | None, *, spared: bool
+    commit: Commit, file: str, pipeline: yaml.Node | None, lock: yaml.Node | None, datasets: object, *, spared: bool
 ) -> Iterator[Output]:
     around = posixpath.dirname(file)
+    place = posixpath.join(around, LOCK)
     stages = dict(nodes.pairs(nodes.at(pipeline, "stages")))
     bodies = {name: _body(body) for name, body in stages.items()}
     ran: dict[str, set[str | None]] = {}
@@ -200,7 +200,7 @@ def _of_pipeline(
                 # another list may mean another stage, which writes beside this one and never ran
                 nodes.written(nodes.at(stages[bare], "foreach")),
                 variables,
-                _datasets(commit) if any(_is_dataset(each) for each in told.get("deps") or ()) else None,
+                datasets if any(_is_dataset(each) for each in told.get("deps") or ()) else None,
             ),
             told.get("cmd") if isinstance(told.get("cmd"), str) else None,
             body,
