@@ -128,9 +128,11 @@ def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str
 def idle(committed: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, str]:
     """How a lock falls short of the base's where nothing was made, so that nothing else can have shipped either: what
     `dvc get` brings is what this names."""
+    differences = differing(committed, base)
     there, before = committed.get("ship"), base.get("ship")
-    ships = None not in (there, before) and _content(there or {}, "outs") != _content(before or {}, "outs")
-    return {**differing(committed, base), **({"ship": OTHER_OUTPUTS} if ships else {})}
+    if there is not None and before is not None and _content(there, "outs") != _content(before, "outs"):
+        differences["ship"] = OTHER_OUTPUTS
+    return differences
 
 
 def _content(entry: Mapping[str, Any], part: str, *, user_only: bool = False) -> dict[str, str]:
