@@ -78,15 +78,19 @@ def _read(text: str) -> tuple[yaml.Node | None, Any]:
 
 def dump(value: Any) -> str:
     """A value in block style: two spaces a level, items indented below their key, long lines left whole."""
-    written: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**20)
-    return written.removesuffix("...\n")
+    return f"{_dumped(value, in_flow=False)}\n"
 
 
 def flow(value: Any) -> str:
     """A value on one line, quoted where it must be."""
+    return _dumped(value, in_flow=True)
+
+
+def _dumped(value: Any, *, in_flow: bool) -> str:
     written: str = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**20
+        value, Dumper=_Dumper, default_flow_style=in_flow, sort_keys=False, allow_unicode=True, width=2**20
     )
+    # behind a scalar alone stands a line of dots, which ends the document; a text may end in dots of its own
     return written.removesuffix("\n").removesuffix("\n...")
 
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from makeweight.pipeline.yamledit import dump, put, put_each
+from makeweight.pipeline.yamledit import dump, flow, put, put_each
 from makeweight_base.errors import UsageError
 
 NEW = {"cmd": "run ${item.x}", "deps": ["a", {"b": {"cache": False}}]}
@@ -30,6 +30,12 @@ def test_block_style_is_as_people_write_it() -> None:
     assert dump("${variants}") == "${variants}\n"
     long = "word " * 60 + "end"
     assert dump([long]) == f"- {long}\n"
+
+
+def test_a_text_keeps_the_dots_that_it_ends_in() -> None:
+    """They are not those that end a document."""
+    assert (dump("net..."), dump(["net..."]), flow(["net..."])) == ("net...\n", "- net...\n", "[net...]")
+    assert put("b: 1\n", ("a",), "net...", source="f") == "b: 1\na: net...\n"
 
 
 @pytest.mark.parametrize(
