@@ -103,14 +103,13 @@ def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
     disbelieved = ""
     for one in asking:
         off = sorted({guard.name for guard in guards.disbelieved(one, seen.alerting)})
-        if not off and guards.early(one, seen.scraped_every):
-            disbelieved = f"{case.canary}: {one.name} asks for a rollback, and may show of stable with its next scrape"
-            continue
-        if not off:
+        if off:
+            but = f"is not believed while {' and '.join(off)} is firing"
+        elif guards.early(one, seen.scraped_every):
+            but = "may show of stable with its next scrape"
+        else:
             return _begin(case, seen, "rollback", 0.0, _rollback_sentence(case, one, seen))
-        disbelieved = (
-            f"{case.canary}: {one.name} asks for a rollback, and is not believed while {' and '.join(off)} is firing"
-        )
+        disbelieved = f"{case.canary}: {one.name} asks for a rollback, and {but}"
     if deed is not None:
         return _further(case, deed, seen, policy)
     if disbelieved:
@@ -217,10 +216,9 @@ def _further(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
 
 
 def _begin(case: Case, seen: Seen, kind: Kind, share: float, said: str) -> Step:
-    stage: Stage = "rolling_back" if kind == "rollback" else case.stage
-    begun = replace(case, stage=stage, deed=Deed(kind, share, seen.time, why=said), good_since=None)
+    begun = replace(case, deed=Deed(kind, share, seen.time, why=said), good_since=None)
     if kind == "rollback":
-        begun = replace(begun, configured=seen.placement.configured)
+        begun = replace(begun, stage="rolling_back", configured=seen.placement.configured)
     return Step(begun, "set", said, topic=f"{kind} to {share}")
 
 
