@@ -95,7 +95,7 @@ class Standing:
         yield f"({self._alerts(*matchers)} and {_CANARY} {self._serving()})"
 
     def _asking(self, *matchers: str) -> str:
-        return selector("ALERTS", equals("model", self.terms.model), *self._own, 'kind="rollback"', *matchers)
+        return selector("ALERTS", *self._all, 'kind="rollback"', *matchers)
 
     def _alerts(self, *matchers: str) -> str:
         return selector("ALERTS", equals("model", self.terms.model), *self._or_none, *matchers)
