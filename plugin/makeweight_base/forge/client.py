@@ -208,19 +208,20 @@ class Client:
 
         if self._session is None:
             self._session = requests.Session()
+        url = self._url(path)
         try:
             response = self._session.request(
                 method,
-                self._url(path),
+                url,
                 params=params,
                 json=body,
                 auth=self._sign,
                 timeout=_TIMEOUT,
-                proxies=proxies(self._url(path)),
+                proxies=proxies(url),
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema):
             raise Unreachable(
-                "is not an address", where=self._url(path), do=f"Mend {self.set_by}, such as {self.example}."
+                "is not an address", where=url, do=f"Mend {self.set_by}, such as {self.example}."
             ) from None
         except requests.RequestException as error:
             cause = getattr(error.args[0], "reason", None) if error.args else None
