@@ -83,7 +83,7 @@ def trial(
         time.sleep(0.02)
     asking = [one for one in client.alerts() if one["labels"].get("kind") == "rollback"]
     active = next(one["activeAt"] for one in asking if one["labels"]["sha256"] == canary.sha256)
-    since = datetime.fromisoformat(active[:26].rstrip("Z") + "+00:00").timestamp()
+    since = datetime.fromisoformat(active).timestamp()
     seen = client.query(f'max(timestamp(makeweight_failures_total{{sha256="{canary.sha256}"}}))', at=since)
     observer.close()
     return Timeline(seen[0].value, answered)
