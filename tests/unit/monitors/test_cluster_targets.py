@@ -122,12 +122,8 @@ def test_a_share_between_two_hundredths_is_the_nearest_that_is_neither_none_nor_
         assert target.get().share == nearest
 
 
-def test_an_api_server_on_this_machine_is_not_asked_through_a_proxy(
-    server: cluster.ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.usefixtures("proxy_that_is_down")
+def test_an_api_server_on_this_machine_is_not_asked_through_a_proxy(server: cluster.ApiServer, tmp_path: Path) -> None:
     assert put(server, "kserve", tmp_path).get().share == 0.05
 
 

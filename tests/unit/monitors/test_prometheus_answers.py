@@ -33,6 +33,7 @@ def test_of_rules_that_fail_those_that_may_ask_for_a_rollback_are_told(monkeypat
     assert told.evaluated == pytest.approx(1_893_456_000.123456, abs=1e-6)
 
 
+@pytest.mark.usefixtures("proxy_that_is_down")
 def test_a_token_that_is_exchanged_is_shown_from_the_next_question_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,9 +54,6 @@ def test_a_token_that_is_exchanged_is_shown_from_the_next_question_on(
 
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # it is not asked for what is on this machine
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     token = tmp_path / "token"
     server = HTTPServer(("127.0.0.1", 0), Answering)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

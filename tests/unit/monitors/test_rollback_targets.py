@@ -216,12 +216,8 @@ def service(tmp_path: Path) -> Iterator[tuple[WebhookTarget, Service]]:
         yield WebhookTarget(WebhookOptions(url=url, secret_file=str(tmp_path / "secret")), tmp_path), server
 
 
-def test_a_service_is_asked_by_signed_requests(
-    service: tuple[WebhookTarget, Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # it is not asked for what is on this machine
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.usefixtures("proxy_that_is_down")
+def test_a_service_is_asked_by_signed_requests(service: tuple[WebhookTarget, Service], tmp_path: Path) -> None:
     target, server = service
     seen = target.get()
     assert seen == Placement(0.05, CANARY.sha256, "1", "7")
