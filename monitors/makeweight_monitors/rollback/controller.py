@@ -348,8 +348,17 @@ class Controller:
             f"down for {for_:.0f} s, and the declared policy for silence is rollback after {policy.silence_for:.0f} s"
         )
         _log.error("%s", said)
-        deed = Deed("rollback", 0.0, now, why=said)
-        case = None if canary is None else Case(canary, "rolling_back", since=now, deed=deed, why=said, topic="silence")
+        case = None
+        if canary is not None:
+            case = Case(
+                canary,
+                "rolling_back",
+                since=now,
+                deed=Deed("rollback", 0.0, now, why=said),
+                why=said,
+                topic="silence",
+                configured=placement.configured,
+            )
         self._owed = (case, said)
 
     def _latched(self, canary: Canary) -> bool:

@@ -614,6 +614,27 @@ def test_silence_of_the_journal_is_silence(tmp_path: Path) -> None:
     one.end()
 
 
+def test_what_that_took_away_is_taken_away_again_where_a_proxy_that_begins_anew_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Controlled(tmp_path, replace(POLICY, silence="rollback"))
+    get, began = one.target.get, [500.0]
+    monkeypatch.setattr(one.target, "get", lambda: replace(get(), began=began[-1], configured=0.05))
+    one.prometheus.answers = {_ANSWERED: 70.0}
+    one.tick()
+    with full_disk():
+        for later in (5.0, 60.0):
+            one.tick(later=later)
+    for _ in range(3):
+        one.tick(later=20.0)
+    assert one.stages == ["rolled_back"]
+    began.append(one.prometheus.time + 10.0)
+    pointer.write(one.file, pointer.load(one.file).on_trial(CANARY))
+    one.tick(later=20.0)
+    assert (one.share, one.stages) == (0.0, ["rolling_back"])
+    one.end()
+
+
 @pytest.mark.parametrize("scraped", [0, 1, 2])
 def test_it_is_silence_too_where_the_journal_cannot_be_read_and_the_target_knows_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scraped: int
