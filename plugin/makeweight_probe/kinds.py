@@ -29,9 +29,18 @@ def among(cpus: Collection[int] | None, root: Path = _DEVICES) -> list[list[int]
     found = [_listed(sysfs.value(root / name / "cpus") or "") for name in _LISTS]
     if sum(map(bool, found)) < 2:
         found = _by_capacity(root / "system/cpu")
-    counting = [[cpu for cpu in kind if cpus is None or cpu in cpus] for kind in found]
-    kinds = [kind for kind in counting if kind]
-    return kinds if len(kinds) > 1 else []
+    return within(found, cpus)
+
+
+def within(kinds: Collection[Collection[int]], cpus: Collection[int] | None) -> list[list[int]]:
+    """Of the processors of each kind those that count; empty where these are all of one.
+
+    Args:
+        cpus: see `among`.
+    """
+    counting = [[cpu for cpu in kind if cpus is None or cpu in cpus] for kind in kinds]
+    left = [kind for kind in counting if kind]
+    return left if len(left) > 1 else []
 
 
 def _by_capacity(root: Path) -> list[list[int]]:

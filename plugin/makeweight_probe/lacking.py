@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from makeweight_probe import ProbeFailed, facts, memory, meters, room, sessions, slowing
+from makeweight_probe import ProbeFailed, facts, kinds, memory, meters, room, sessions, slowing
 from makeweight_probe.alone import alone
 from makeweight_probe.job import FactsJob, LackingJob, Model, Result
 
@@ -116,8 +116,7 @@ def _of_throttling(conditions: Mapping[str, Any]) -> Lack | None:
 
 def _of_kinds(conditions: Mapping[str, Any], cpus: Collection[int] | None) -> dict[str, Lack | None]:
     """Where there are several alone: elsewhere nobody looks for it."""
-    kinds = [[cpu for cpu in kind if cpus is None or cpu in cpus] for kind in conditions.get("kinds") or ()]
-    several = room.of_kinds([kind for kind in kinds if kind])
+    several = room.of_kinds(kinds.within(conditions.get("kinds") or (), cpus))
     return {} if several is None else {"times of one kind of processor": (several, room.NAME_SOME)}
 
 
