@@ -19,6 +19,8 @@ from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 from makeweight_probe.job import BlocksJob, Pipeline, PipelineJob, Port
 
+_HANGS = "See whether your code around the model ever returns, or another measurement ran on this machine for so long."
+
 
 def packed(
     settings: PipelineSettings, sources: Sources, raw: Path, made: Mapping[str, artifact.Model], folder: Path
@@ -57,7 +59,7 @@ def try_out(
         around = packed(settings, sources, raw, {BASELINE: made}, Path(folder))[BASELINE]
         model = probe.model_of(made)
         turns = BlocksJob(model, model, str(inputs), False, None, 0.0, (), 1, 0.0, None, None, 0)
-        here = Local("this machine", LocalOptions())
+        here = Local("this machine", LocalOptions(), _HANGS)
         facts = probe.run(here, PipelineJob(turns, around, around), progress.say).facts
     if "lacking" in facts:
         # a device may have it

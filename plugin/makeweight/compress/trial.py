@@ -45,6 +45,7 @@ FLOOR_DECIBELS = 6.0
 # Of integers, an output is another model's where fewer are the same, and the noise says so too: classes and words are
 # told by their number, pixels and counts by how far off they are.
 LEAST_SAME = 0.5
+_HANGS = "See whether the model ever answers on this machine, or what else keeps it busy for so long."
 # What somebody ends a process by, which says nothing of the model in it.
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -177,7 +178,7 @@ def _judged(model: Model, declared: Declared) -> int | None:
 
 def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Result:
     try:
-        return probe.run(Local("local", LocalOptions()), job, progress.say)
+        return probe.run(Local("local", LocalOptions(), _HANGS), job, progress.say)
     except JobFailed as failure:
         if failure.of_device or failure.code == NO_RUNTIME:
             raise

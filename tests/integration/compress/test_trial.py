@@ -15,6 +15,9 @@ from makeweight.artifact.model import Model
 from makeweight.artifact.trial import Trial
 from makeweight.compress.trial import FLOOR_DECIBELS, refuse_noise, try_out
 from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
+from makeweight.devices import local
+from makeweight.devices.device import GivenUp
+from makeweight.devices.to_its_end import Came, TooLong
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.declared import Declared
@@ -136,6 +139,22 @@ def test_a_process_that_ends(
     with pytest.raises(error, match=rf"{told} \(signal {signal}\)"):
         tried(made, whole)
     assert "ending_session" not in sys.modules
+
+
+def test_what_is_advised_of_a_model_that_never_answers_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried on no device of the configuration, so none has a `patience:` to mend."""
+
+    def never(*_: object, **__: object) -> Came:
+        raise TooLong
+
+    monkeypatch.setattr(local, "to_its_end", never)
+    with pytest.raises(GivenUp, match="has not ended for 1840 s") as told:
+        tried(model(tmp_path / "float.onnx"), None)
+    assert (
+        told.value.do == "See whether the model ever answers on this machine, or what else keeps it busy for so long."
+    )
 
 
 @pytest.mark.parametrize(("value", "fails"), [(FLOOR_DECIBELS - 0.1, True), (FLOOR_DECIBELS, False), (None, False)])
