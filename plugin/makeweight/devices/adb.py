@@ -24,7 +24,7 @@ from pydantic import Field
 from makeweight import registry
 from makeweight.devices.adb_refusals import broken, program_refusal, refusal
 from makeweight.devices.again import once_more
-from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp, ProbedOptions
 from makeweight.devices.kept import aged, arrived, arriving, cleared, used
 from makeweight.devices.locking import HELD, WAITS, holding
 from makeweight.devices.locking import named as locking
@@ -40,9 +40,11 @@ from makeweight_probe.power import NoMeter
 
 _SIMPLE = 60.0
 """Seconds for what takes no time: a question to the shell."""
+_PROGRAMS = 600.0
+"""Seconds for a program that times a model, and for files on their way."""
 
 
-class AdbOptions(DeviceOptions):
+class AdbOptions(ProbedOptions):
     """Which device it is, and what times models there."""
 
     serial: str | None = Field(
@@ -71,14 +73,22 @@ class AdbOptions(DeviceOptions):
         description="Its Python, where it has one, with numpy and the runtime: models are then measured as on any "
         "other machine, and `benchmark` is not needed.",
     )
-    patience: float = Field(
-        600, gt=0, le=86_400, description="Seconds after which a program that hangs there is given up."
+    patience: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        description="Seconds after which a program that hangs there is given up (default: 600; with `python`, 1800 "
+        "more than the longest that it may measure, which is four times `seconds`).",
     )
     seconds: float = Field(60, gt=0, le=3600, description="Most time to spend on measuring one pair of models.")
 
     @property
     def runs_probe(self) -> bool:
         return self.python is not None
+
+    @property
+    def longest(self) -> float:
+        return super().longest if self.runs_probe or self.patience is not None else _PROGRAMS
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -294,7 +304,7 @@ class Adb:
         def begun() -> tuple[int, str, str]:
             with attended() as waiting:
                 words = ["shell", "-T", f"echo {BEGINS} >&2\n{script}"]
-                done = self._adb(words, self.options.patience, waiting)
+                done = self._adb(words, self.options.longest, waiting)
             before, itself, said = done.stderr.decode(errors="replace").partition(f"{BEGINS}\n")
             if not itself:
                 raise self._broken(before + done.stdout.decode(errors="replace"))
@@ -327,7 +337,7 @@ class Adb:
         """
 
         def moved() -> None:
-            done = self._adb(words, self.options.patience)
+            done = self._adb(words, self.options.longest)
             if done.returncode != 0:
                 raise self._broken(_words_of(done), doing)
 
@@ -346,8 +356,8 @@ class Adb:
     def _heard(self, holder: subprocess.Popen[bytes]) -> str | None:
         """The next line of what holds the lock; None: it has ended."""
         output: IO[bytes] | None = holder.stdout
-        if output is None or not select.select([output], [], [], self.options.patience)[0]:
-            what = f"another measurement has been running there for {self.options.patience:g} s"
+        if output is None or not select.select([output], [], [], self.options.longest)[0]:
+            what = f"another measurement has been running there for {self.options.longest:g} s"
             do = "See what it does there; `patience:` of the device is how long it may take."
             raise DeviceFailed(what, where=self._where, do=do)
         return output.readline().decode(errors="replace").strip() or None

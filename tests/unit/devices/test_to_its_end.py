@@ -17,6 +17,7 @@ import timing_programs
 from makeweight.bench import probe
 from makeweight.devices import to_its_end as running
 from makeweight.devices import watched
+from makeweight.devices.adb import AdbOptions
 from makeweight.devices.device import DeviceOptions, GivenUp
 from makeweight.devices.local import Local, LocalOptions
 from makeweight.devices.ssh import SshOptions
@@ -127,7 +128,13 @@ def test_ctrl_c_is_told_to_what_runs_here(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "options", [LocalOptions, lambda **given: SshOptions(host="board", **given)], ids=["here", "ssh"]
+    "options",
+    [
+        LocalOptions,
+        lambda **given: SshOptions(host="board", **given),
+        lambda seconds=10, **given: AdbOptions(python="python3", seconds=seconds, **given),
+    ],
+    ids=["here", "ssh", "adb"],
 )
 def test_who_is_given_long_to_measure_is_not_taken_to_hang(options: Any) -> None:
     assert options().longest == 1800 + 4 * 10
@@ -136,6 +143,11 @@ def test_who_is_given_long_to_measure_is_not_taken_to_hang(options: Any) -> None
     assert long.model_copy(update={"seconds": 7200}).longest > 4 * 7200
     assert options(patience=5).longest == 5
     assert DeviceOptions(seconds=3600).longest == long.longest
+
+
+def test_programs_that_time_a_model_are_given_up_sooner_than_the_probe() -> None:
+    assert AdbOptions(seconds=3600).longest == 600
+    assert AdbOptions(patience=5).longest == 5
 
 
 def test_an_exit_code_is_the_programs_own_and_what_it_prints_is_nobodys(capfd: pytest.CaptureFixture[str]) -> None:
