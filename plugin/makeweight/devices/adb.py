@@ -322,7 +322,7 @@ class Adb:
         """
 
         def printed() -> str:
-            done = self._adb(["shell", "-T", script], _SIMPLE)
+            done = self._adb(["shell", "-T", script])
             if done.returncode != 0:
                 raise self._broken(_words_of(done))
             return done.stdout.decode(errors="replace")
@@ -347,7 +347,7 @@ class Adb:
         """Raises:
         DeviceFailed: it is not.
         """
-        state = self._adb(["get-state"], _SIMPLE)
+        state = self._adb(["get-state"])
         if state.returncode != 0 or state.stdout.strip() != b"device":
             raise refusal(self.name, self._serial, self._folder, "", gone="it was lost in the middle of a run")
         if said.startswith(("error:", "adb:")):
@@ -363,7 +363,7 @@ class Adb:
         return output.readline().decode(errors="replace").strip() or None
 
     def _adb(
-        self, words: Sequence[str], patience: float, stdin: int = subprocess.DEVNULL
+        self, words: Sequence[str], patience: float | None = None, stdin: int = subprocess.DEVNULL
     ) -> subprocess.CompletedProcess[bytes]:
         self._connect()
         return self._called([*self._command(), *words], patience, stdin)
@@ -372,9 +372,9 @@ class Adb:
         """One over the network that adb has not met yet."""
         if self._connected or self._serial is None or ":" not in self._serial:
             return
-        listed = self._called([_adb_program(self._where), "devices"], _SIMPLE).stdout.decode(errors="replace")
+        listed = self._called([_adb_program(self._where), "devices"]).stdout.decode(errors="replace")
         if not any(line.split()[:1] == [self._serial] for line in listed.splitlines()):
-            done = self._called([_adb_program(self._where), "connect", self._serial], _SIMPLE)
+            done = self._called([_adb_program(self._where), "connect", self._serial])
             if b"connected to" not in done.stdout:
                 raise self._refused(_words_of(done))
         self._connected = True
@@ -384,13 +384,20 @@ class Adb:
         return [_adb_program(self._where), *serial]
 
     def _called(
-        self, command: Sequence[str], patience: float, stdin: int = subprocess.DEVNULL
+        self, command: Sequence[str], patience: float | None = None, stdin: int = subprocess.DEVNULL
     ) -> subprocess.CompletedProcess[bytes]:
+        """Args:
+        patience: seconds for a program there, or for files; None: it is a question, which takes no time.
+        """
+        timeout = _SIMPLE if patience is None else patience
         # a server that adb leaves behind would keep a pipe open for ever
         with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as said:
             try:
-                done = subprocess.run(command, stdin=stdin, stdout=printed, stderr=said, timeout=patience, check=False)
+                done = subprocess.run(command, stdin=stdin, stdout=printed, stderr=said, timeout=timeout, check=False)
             except subprocess.TimeoutExpired as error:
+                if patience is None:  # no model is at work then
+                    do = "See whether it is still there; `adb kill-server` has adb begin anew."
+                    raise DeviceFailed(f"it has not answered for {timeout:g} s", where=self._where, do=do) from error
                 do = "See what it does there; `patience:` of the device is how long a program may take."
                 told = f"a program there has not ended for {patience:g} s"
                 raise GivenUp(told, where=self._where, do=do) from error

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import timing_programs
-from makeweight.devices import again
+from makeweight.devices import adb, again
 from makeweight.devices.adb import Adb, AdbOptions
 from makeweight.devices.adb_refusals import broken
 from makeweight.devices.again import Broken
-from makeweight.devices.device import DeviceFailed
+from makeweight.devices.device import DeviceFailed, GivenUp
 from makeweight_base.errors import Exit
 
 # In place of adb: it fails once before it does what it is asked to, or once afterwards; what it says stands in a file
@@ -98,6 +98,20 @@ def test_what_another_attempt_would_meet_too_is_told_at_once(phone: Adb, home: P
             ask()
         assert told.value.exit_code == Exit.ENVIRONMENT
         assert len((home / "asked").read_text().split()) == 1
+
+
+def test_a_device_that_does_not_answer_has_no_program_to_wait_longer_for(
+    phone: Adb, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`patience` is no remedy, and no model's fault either."""
+    monkeypatch.setattr(adb, "_SIMPLE", 0.2)
+    timing_programs.program(home / "adb", "exec sleep 600\n")
+    with pytest.raises(
+        DeviceFailed, match=r"^device `pixel`: it has not answered for 0\.2 s\n.*`adb kill-server`"
+    ) as told:
+        phone.put(Path(__file__))
+    assert not isinstance(told.value, GivenUp)
+    assert "patience" not in str(told.value)
 
 
 @pytest.mark.parametrize(
