@@ -359,7 +359,7 @@ class Adb:
         if output is None or not select.select([output], [], [], self.options.longest)[0]:
             what = f"another measurement has been running there for {self.options.longest:g} s"
             do = "See what it does there; `patience:` of the device is how long it may take."
-            raise DeviceFailed(what, where=self._where, do=do)
+            raise GivenUp(what, where=self._where, do=do)
         return output.readline().decode(errors="replace").strip() or None
 
     def _adb(

@@ -22,7 +22,7 @@ class DeviceFailed(EnvironmentFailed):
 
 
 class GivenUp(DeviceFailed):
-    """A program there did not end in time, and was ended."""
+    """A program there did not end in time, and was ended; or another's measurement did not."""
 
 
 _METERS = {"cuda": "nvml"}

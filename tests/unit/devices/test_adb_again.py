@@ -114,6 +114,17 @@ def test_a_device_that_does_not_answer_has_no_program_to_wait_longer_for(
     assert "patience" not in str(told.value)
 
 
+def test_another_measurement_that_never_ends_is_given_up_like_a_program(phone: Adb, home: Path) -> None:
+    """As on every other device: a search tries that model another time."""
+    timing_programs.program(home / "adb", "case $5 in mkdir*) exit ;; esac\necho waits\nexec sleep 600\n")
+    phone.options = phone.options.model_copy(update={"patience": 0.2})
+    with (
+        pytest.raises(GivenUp, match=r"another measurement has been running there for 0\.2 s\n.*`patience:`"),
+        phone.alone(print),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     ("said", "again"),
     [
