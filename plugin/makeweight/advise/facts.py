@@ -164,7 +164,7 @@ class Goal:
     reason: str = ""
     """Why it is not known, or not promised."""
     pressing: bool = True
-    """Whether it may take a smaller or faster model: not what is about quality, nor about growth."""
+    """Of one without a figure, whether it may take a smaller or faster model: not what is about quality or growth."""
 
     @property
     def met(self) -> bool | None:

@@ -43,7 +43,7 @@ def _of(
 ) -> Iterator[Goal]:
     metric = rule.metric
     if rule.operator.comparison == "regression":
-        yield _untold(rule, "it is held against the merge base, and not against the baseline", pressing=False)
+        yield _untold(rule, "it is held against the merge base, and not against the baseline")
     elif metric.meter in _AROUND:
         yield _untold(rule, _AROUND[metric.meter])
     elif metric.name in _OF_THE_FILE:
@@ -78,21 +78,22 @@ def _ratio(rule: Rule, figure: Figure, value: float | None, device: str | None =
 def _drop(rule: Rule, quality: Mapping[str, float], task: TaskKind) -> Goal:
     metric, text, blocking = rule.metric, _text(rule), rule.level == "error"
     if rule.slice is not None or metric is not of_role("quality", task)[0]:
-        return _untold(rule, "it follows what is lost on the whole, and no rule here says how far", pressing=False)
+        return _untold(rule, "it follows what is lost on the whole, and no rule here says how far")
     if not loses_shares(task):
-        return _untold(rule, "it is no share, and what is promised here to be lost is one", pressing=False)
+        return _untold(rule, "it is no share, and what is promised here to be lost is one")
     if rule.operator.comparison == "drop":
         return Goal(rule.id, text, "drop", rule.limit, None, blocking)
     if rule.operator.upper:
-        return _untold(rule, "no rule here promises anything of it", pressing=False)
+        return _untold(rule, "no rule here promises anything of it")
     if metric.name not in quality:
         reason = "the baseline was not evaluated; `makeweight baseline` does it"
         return Goal(rule.id, text, "drop", None, None, blocking, reason)
     return Goal(rule.id, text, "drop", quality[metric.name] - rule.limit, None, blocking)
 
 
-def _untold(rule: Rule, reason: str, device: str | None = None, *, pressing: bool = True) -> Goal:
+def _untold(rule: Rule, reason: str, device: str | None = None) -> Goal:
     blocking = rule.level == "error"
+    pressing = rule.metric.origin != "evaluate" and rule.operator.comparison != "regression"
     return Goal(rule.id, _text(rule), None, None, device or rule.device, blocking, reason, pressing)
 
 
