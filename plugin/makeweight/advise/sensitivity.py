@@ -14,11 +14,9 @@ from makeweight.compress.quantize import Quantize
 from makeweight.compress.sensitivity import grouped
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
-from makeweight.compress.trial import try_out
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.module import load_module
 from makeweight.user.split import Split
-from makeweight_base.progress import Silent
 
 # Groups of layers that are left in float, one at a time.
 _MOST = 16
@@ -45,9 +43,13 @@ def tried(
     supply.progress.say(f"advise: 8 bits after training ({method}), tried on {split.name}")
     mixed = MixedPrecision(supply, subject, format, baseline, model.macs, split)
     began = time.monotonic()
-    integers, decibels = mixed.integers, mixed.tried(())[0]
+    integers = mixed.integers
+    try:
+        decibels = mixed.decibels(integers)
+    except RecipeFailed:  # that it answers nothing usable is a finding
+        decibels = -math.inf
     each = time.monotonic() - began
-    if decibels == -math.inf and _answers(mixed):
+    if decibels is None:
         raise RecipeFailed("what it answers cannot be held against float32: how much there is depends on the answer")
     layers = supply.runtime.inspect(integers).layers
     groups = grouped(layers, min(_MOST, int(seconds / max(each, 1e-3)))) if layers and seconds >= each else []
@@ -58,16 +60,6 @@ def tried(
             alone |= dict.fromkeys(group, won if math.isfinite(won) else 0.0)
     finite = decibels if math.isfinite(decibels) else None
     return SensitivityFacts(method, split.name, finite, alone)
-
-
-def _answers(mixed: MixedPrecision) -> bool:
-    """Whether the model in integers is of use, and only its noise cannot be told."""
-    supply = mixed.supply
-    try:
-        try_out(mixed.integers, mixed.reference, mixed.examples, supply.declared, supply.runtime, mixed.macs, Silent())
-    except RecipeFailed:
-        return False
-    return True
 
 
 def _subject(supply: Supply, baseline: Model, format: Any) -> Subject:

@@ -61,14 +61,24 @@ class MixedPrecision:
             if names:
                 place = supply.scratch / f"tried{supply.runtime.suffix}"
                 made = supply.lowered(self.subject, self.with_exceptions(names), place)
-            trial = try_out(made, self.reference, self.examples, supply.declared, supply.runtime, self.macs, Silent())
+            decibels = self.decibels(made)
         except RecipeFailed:
             return -math.inf, made
+        return -math.inf if decibels is None else decibels, made
+
+    def decibels(self, made: Model) -> float | None:
+        """The least signal to noise of such a model; None: nothing that it answers can be held against the reference.
+
+        Raises:
+            RecipeFailed: it is of no use, see `try_out`.
+        """
+        supply = self.supply
+        trial = try_out(made, self.reference, self.examples, supply.declared, supply.runtime, self.macs, Silent())
         ranked = supply.declared.task.ranked
         told = {name: value for name, value in trial.decibels.items() if value is not None and name not in ranked}
         # a class that tips over says little of how far off its scores are, and is asked where nothing else is answered
         floating = {name: value for name, value in told.items() if name not in trial.same} or told
-        return min(floating.values(), default=-math.inf), made
+        return min(floating.values(), default=None)
 
 
 def by_sensitivity(

@@ -14,18 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CONVOLUTIONS, LOCAL, TRANSFORMER, drop, facts, latency, model, size
 
-from makeweight.advise import measuring, sentences, trying, writing
+from makeweight.advise import measuring, sensitivity, sentences, trying, writing
 from makeweight.advise.expected import expected
 from makeweight.advise.facts import DataFacts, DeviceFacts, Facts, Goal, PruningFacts, SensitivityFacts, TriedFacts
 from makeweight.advise.goals import goals
 from makeweight.advise.ranking import Ranking, Reading, rank
 from makeweight.advise.rules import RULES
+from makeweight.artifact.trial import Trial
 from makeweight.budget.metric import METRICS
 from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
 from makeweight.cli import main
+from makeweight.compress import mixed_precision
 from makeweight.project.reading import understand
-from makeweight.runtimes.runtime import LayerFacts
+from makeweight.runtimes.runtime import LayerFacts, RecipeFailed
 from makeweight_base.errors import ConfigError, ProcessLost
 from makeweight_base.progress import Silent
 
@@ -259,6 +261,28 @@ def test_a_recipe_that_the_memory_does_not_hold_is_set_aside_and_the_others_are_
     told = trying.tried(project, nobody, nobody, {"int8": nobody, "shared": nobody}, None, 60.0, Silent())
     assert [*told] == ["int8", "shared"]
     assert "signal SIGKILL" in aside(ranked(facts(size(0.4), tried=told)), "int8")
+
+
+def test_8_bits_that_answer_and_whose_noise_cannot_be_told_are_not_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = [Trial(8, None, {"boxes": None}), RecipeFailed("`boxes` holds NaN")]
+
+    def try_out(*_: object) -> Trial:
+        if isinstance(outcome := outcomes.pop(0), RecipeFailed):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(mixed_precision, "try_out", try_out)
+    runtime = SimpleNamespace(suffix=".onnx", objection=lambda *_: None, inspect=lambda _: SimpleNamespace(layers=()))
+    declared = SimpleNamespace(task=SimpleNamespace(ranked=()))
+    supply: Any = SimpleNamespace(
+        runtime=runtime, declared=declared, scratch=Path(), progress=Silent(), lowered=lambda *_: None
+    )
+    nobody: Any = None
+    splits: Any = {"validation": SimpleNamespace(name="validation")}
+    with pytest.raises(RecipeFailed, match="cannot be held against float32"):
+        sensitivity.tried(supply, nobody, model(), splits, 0.0)
+    assert len(outcomes) == 1, "the model is asked once"
+    assert sensitivity.tried(supply, nobody, model(), splits, 0.0).decibels is None
 
 
 def test_what_was_tried_takes_the_place_of_ranges() -> None:
