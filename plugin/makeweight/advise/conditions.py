@@ -106,9 +106,7 @@ def lost_in_8_bits(facts: Facts) -> str | None:
         return f"8 bits after training lose {made.drop * 100:.1f} pt on validation, which the budget allows"
     if seen is None:
         return f"what 8 bits lose is not known ({facts.absent.get('sensitivity', 'it was not tried')})"
-    if seen.decibels is None:
-        return None
-    if seen.decibels < _CLEAN:
+    if seen.decibels is None or seen.decibels < _CLEAN:
         return None
     return f"8 bits after training keep {seen.decibels:.0f} dB, and nothing shows that they lose too much"
 
