@@ -147,8 +147,10 @@ def show_limit(value: float, dimension: Dimension) -> str:
     return _joined(*_write(value, dimension, _in_full))
 
 
-def show_beside(value: float, limit: float, dimension: Dimension) -> str:
-    """Like `show`, with as many more digits as it takes not to read like a limit that it is not."""
+def show_beside(value: float, limit: float | None, dimension: Dimension) -> str:
+    """Like `show`, with as many more digits as it takes not to read like a limit, if any, that it is not."""
+    if limit is None:
+        return show(value, dimension)
     shown, other = parts(value, dimension), parts(limit, dimension)
     figures = 3
     while value != limit and math.isfinite(value) and _reads_alike(shown, other) and figures < _DIGITS:

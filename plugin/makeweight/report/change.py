@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from makeweight.budget.metric import METRICS
-from makeweight.budget.quantity import Dimension, show, show_beside, show_interval
+from makeweight.budget.quantity import Dimension, show_beside, show_interval
 from makeweight.measurement import Measurement
 
 
@@ -60,8 +60,7 @@ def dropped(drop: float, interval: tuple[float, float] | None, of: Dimension, li
     """
     worse = _certain(interval, drop, 0.0)
     around = "" if interval is None else show_interval(*interval, of)
-    shown = show(drop, of) if limit is None else show_beside(drop, limit, of)
-    return Change(f"drop {shown}", around, None if worse is None else not worse)
+    return Change(f"drop {show_beside(drop, limit, of)}", around, None if worse is None else not worse)
 
 
 def growth(ratio: float, interval: tuple[float, float] | None, better: str) -> Change:

@@ -170,7 +170,7 @@ class Figures:
             return Change("unchanged")
         interval = figure.interval and (1 + figure.interval[0], 1 + figure.interval[1])
         grown = growth(1 + figure.value, interval, self.better(of))
-        if limit is None or (shown := show_beside(figure.value, limit, CHANGE)) == show(figure.value, CHANGE):
+        if (shown := show_beside(figure.value, limit, CHANGE)) == show(figure.value, CHANGE):
             return grown
         return replace(grown, text=f"{'+' * (figure.value > 0)}{shown}")
 

@@ -14,7 +14,6 @@ from makeweight.budget.quantity import (
     RATIO,
     SECONDS,
     Dimension,
-    show,
     show_beside,
     show_interval,
 )
@@ -64,8 +63,7 @@ def written(measurement: Measurement, limit: float | None = None) -> str:
     if measurement.value is None:
         return "not measured"
     about = "about " if measurement.status == "estimated" else ""
-    of = dimension(measurement.measurand, measurement.unit)
-    return about + (show(measurement.value, of) if limit is None else show_beside(measurement.value, limit, of))
+    return about + show_beside(measurement.value, limit, dimension(measurement.measurand, measurement.unit))
 
 
 def written_interval(measurement: Measurement) -> str:
