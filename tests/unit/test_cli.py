@@ -17,6 +17,7 @@ import pytest
 import makeweight
 from makeweight import cli
 from makeweight.cli import main
+from makeweight.config import schema
 from makeweight.decide.verdict import RuleVerdict, VariantVerdict, Verdict, dumps
 from makeweight_base.errors import Exit
 
@@ -191,6 +192,13 @@ def test_json_is_whole_where_the_output_has_few_letters(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     assert main(["gate", "--json"]) == Exit.PASS
     assert json.loads(written.getvalue())["sentence"] == odd
+
+
+def test_the_schema_is_whole_where_the_output_has_few_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert main(["schema"]) == Exit.PASS
+    assert json.loads(written.getvalue()) == schema.of_config()
 
 
 @pytest.mark.parametrize("verb", ["gate", "history", "ship"])

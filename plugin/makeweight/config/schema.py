@@ -19,8 +19,8 @@ Schema = dict[str, Any]
 
 
 def text() -> str:
-    """The schema as a file holds it."""
-    return json.dumps(of_config(), indent=2, ensure_ascii=False) + "\n"
+    """The schema as a file holds it: in ASCII, for it is printed too, and an output may lack letters of units."""
+    return json.dumps(of_config(), indent=2) + "\n"
 
 
 def of_config() -> Schema:
