@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 _KEY = "CompositeImplicitAutograd"
 _KNOWN: list[str] = []
@@ -22,36 +21,19 @@ def known_once() -> Iterator[None]:
     try:
         from torch import _C
         from torch._export import utils
-        from torch.export import decomp_utils, exported_program
 
-        look_up, collect = utils._materialize_cpp_cia_ops, utils._collect_all_valid_cia_ops
-        registered = _C._dispatch_get_registrations_for_dispatch_key
+        plain, registered = utils._materialize_cpp_cia_ops, _C._dispatch_get_registrations_for_dispatch_key
     except (ImportError, AttributeError):
         yield
         return
-    collecting = False
 
     def looked_up() -> None:
-        if not collecting and (names := registered(_KEY)) != _KNOWN:
-            look_up()
+        if (names := registered(_KEY)) != _KNOWN:
+            plain()
             _KNOWN[:] = names
 
-    def collected() -> Any:
-        """Of all libraries: what is registered is asked once."""
-        nonlocal collecting
-        looked_up()
-        collecting = True
-        try:
-            return collect()
-        finally:
-            collecting = False
-
-    with contextlib.ExitStack() as stack:
-        for module, name, instead in (
-            (utils, "_materialize_cpp_cia_ops", looked_up),
-            *((module, "_collect_all_valid_cia_ops", collected) for module in (utils, decomp_utils, exported_program)),
-        ):
-            if (plain := getattr(module, name, None)) is not None:
-                setattr(module, name, instead)
-                stack.callback(setattr, module, name, plain)
+    utils._materialize_cpp_cia_ops = looked_up
+    try:
         yield
+    finally:
+        utils._materialize_cpp_cia_ops = plain
