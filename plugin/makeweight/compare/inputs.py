@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
             arrays = {name: data[name] for name in data.files if name != "target" or name in names}
     except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
         raise UsageError(f"cannot be read as .npz: {error}", where=str(given)) from error
-    whole = set(_whole(ports, arrays))
+    whole = _whole(ports, arrays)
     size = batch_size([port for port in ports if port.name not in whole]) or 1
     count = min((len(values) for name, values in arrays.items() if name not in whole), default=0) // size
     if count == 0:
@@ -47,16 +47,15 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
     ]
 
 
-def _whole(ports: Sequence[Port], arrays: Feeds) -> Iterator[str]:
+def _whole(ports: Sequence[Port], arrays: Feeds) -> set[str]:
     """What is no array of examples and goes with each of them: one number (a sampling rate), or what fits an input that
     begins with a number, where others begin with a free batch and have another number of examples (a state)."""
-    yield from (name for name, values in arrays.items() if not values.ndim)
-    given = [(port, arrays[port.name]) for port in ports if port.name in arrays and arrays[port.name].ndim]
-    fixed = [port.shape != () and isinstance(port.shape[0], int) for port, _ in given]
-    examples = {len(values) for (_, values), begins in zip(given, fixed, strict=True) if not begins}
-    for (port, values), begins in zip(given, fixed, strict=True):
-        if begins and examples and len(values) not in examples and port.takes(values.shape):
-            yield port.name
+    numbers = {name for name, values in arrays.items() if not values.ndim}
+    given = [port for port in ports if port.name in arrays.keys() - numbers]
+    fixed = [port for port in given if port.shape and isinstance(port.shape[0], int)]
+    examples = {len(arrays[port.name]) for port in given if port not in fixed}
+    fitting = {port.name for port in fixed if port.takes(arrays[port.name].shape)}
+    return numbers | {name for name in fitting if examples and len(arrays[name]) not in examples}
 
 
 def taken(ports: Sequence[Port], feeds: Feeds, given: Path | None) -> Feeds:
