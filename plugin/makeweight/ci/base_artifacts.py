@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +25,15 @@ def place(root: Path, variant: str) -> Path:
     return root / OWN / BASE / variant
 
 
-def needed(project: Project, base: Base) -> dict[str, str]:
-    """The variants whose artifacts at the base a rule about growth on some device asks for, with their names there."""
+def needed(project: Project, base: Base, made: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The variants whose artifacts at the base a rule about growth on some device asks for, with their names there.
+
+    Args:
+        made: sha256 of what was made here, by variant, once it is known.
+    """
     rules = (*project.rules, *base.rules)
     asked = any(regression.wanted(rules, device) for device in project.devices)
-    return earlier(project, base) if asked else {}
+    return earlier(project, base, made) if asked else {}
 
 
 def keep(project: Project, base: Base, variants: Mapping[str, str]) -> None:
@@ -55,13 +59,20 @@ def beside(project: Project) -> dict[str, str]:
     return {name: each.sha256 for name, each in told.items() if each is not None and each.sha256 is not None}
 
 
-def lacking(project: Project, base: Base, variants: Mapping[str, str]) -> dict[str, str]:
-    """Those that are not the base's any more, and whose base is not at hand, or not as it was set aside."""
+def lacking(project: Project, base: Base, remade: Collection[str]) -> dict[str, str]:
+    """Those of `needed` that may not be the base's any more, and whose base is not at hand, or not as it was set aside.
+
+    Args:
+        remade: the variants whose models are made from something else than the base's.
+    """
+    told = {name: artifact.found(project.layout.artifact(name)) for name in project.variants}
+    made = {name: None if each is None else each.sha256 for name, each in told.items()}
     return {
         name: was
-        for name, was in variants.items()
-        if not is_the_bases(place(project.root, name), base, was)
-        and artifact.read(project.layout.artifact(name)).sha256 not in (None, base.artifacts.get(was))
+        for name, was in needed(project, base, made).items()
+        if made[name] is not None
+        and (name in remade or made[name] != base.artifacts.get(was))
+        and not is_the_bases(place(project.root, name), base, was)
     }
 
 

@@ -4,26 +4,30 @@ DVC itself would skip a stage whose dependency lies in a folder that is tracked 
 it sees neither what a `.dvcignore` hides nor code that `sources` does not name. So it is not asked. A stage is as at
 the base where two things hold: all that it is made from is the same at both commits, and it is what the base's lock
 says that the base's artifacts were made from, as far as git and DVC's files alone can tell. In doubt, it changed.
+
+What is made from what changed has changed with it. DVC would compare the bytes that were made with those that the
+base's lock has of them, and whoever wrote that lock may have known them, and have written beside them what they liked.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from makeweight.ci import code, inputs, nodes
+from makeweight.ci import code, inputs, nodes, stage_names
 from makeweight.ci.base import Base
-from makeweight.ci.lock import making
+from makeweight.ci.lock import MAKING, making
 from makeweight.ci.tracked import Tracked
 from makeweight.ci.unmeasured import unmeasured
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
 from makeweight.project.project import Project
 
 _MOST_TOLD = 3
+_ANEW = "everything is made and measured anew"
 # Words about a stage, without effect on what it does.
 _WORDS = frozenset({"desc", "meta"})
 
@@ -38,6 +42,9 @@ class Change:
     """Why the base's measurements would not be enough, were all its artifacts this commit's."""
     tracked: tuple[str, ...] = ()
     """Paths, from the project's folder, that DVC has to bring before anything is run."""
+    models: frozenset[str] = frozenset()
+    """The variants, and `baseline`, whose models are made from something else than the base's are. Should the bytes
+    come out as the base says that its own are, it may say so of a model that it never made."""
 
     def __bool__(self) -> bool:
         return bool(self.stages) or self.besides is not None
@@ -69,11 +76,14 @@ def change(project: Project, base: Base | None, before: Tracked | None, now: Tra
     """
     expected = making(project.variants)
     tracked = _tracked(project, before, now)
-    if anew:
-        return Change(dict.fromkeys(expected, "everything is made and measured anew"), None, tracked)
     if base is None or before is None:
-        return Change({}, "there is no base to take anything from", tracked)
-    return Change(dict(_changed(project, base, before, now, expected)), _besides(project, base), tracked)
+        models = frozenset((BASELINE, *project.variants))
+        told = dict.fromkeys(expected, _ANEW) if anew else {}
+        return Change(told, None if anew else "there is no base to take anything from", tracked, models)
+    stages, models = _changed(project, base, before, now, expected)
+    if anew:
+        return Change(dict.fromkeys(expected, _ANEW), None, tracked, models)
+    return Change(stages, _besides(project, base), tracked, models)
 
 
 def declared(project: Project) -> tuple[str, ...]:
@@ -113,19 +123,37 @@ def _besides(project: Project, base: Base) -> str | None:
 
 def _changed(
     project: Project, base: Base, before: Tracked, now: Tracked, expected: list[str]
-) -> Iterator[tuple[str, str]]:
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Why stages are to be run, and of which variants the models are made from something else."""
     ran = base.ran
-    other_code = code.why(before, now, ran) if code.is_named(project) or ran else None
+    every = frozenset((BASELINE, *project.variants))
     try:
         sides = _Side(before), _Side(now)
         lock = _entries(before)
+        made = _made(lock, sides[1])
     except ValueError as error:
-        yield from dict.fromkeys(expected, f"what decides about it cannot be read: {error}").items()
-        return
+        return dict.fromkeys(expected, f"what decides about it cannot be read: {error}"), every
+    if (code.is_named(project) or ran) and (other := code.why(before, now, ran)) is not None:
+        return dict.fromkeys(expected, other), every
+    # what the others take of the baseline is its model, for which the test examples, say, are of no account
+    model = _reason(BASELINE, lock, made, *sides, sure=True, aside=_beside_the_model(project))
+    remade = {} if model is None else {BASELINE: model}
+    for name in project.variants:
+        if (why := model or _reason(f"compress@{name}", lock, made, *sides, sure=True)) is not None:
+            remade[name] = why
+    found: dict[str, str] = {}
     for stage in expected:
-        reason = other_code or _reason(stage, lock, *sides)
+        reason = _reason(stage, lock, made, *sides) or remade.get(stage.partition("@")[2])
         if reason is not None:
-            yield stage, reason
+            found[stage] = reason
+    return found, frozenset(remade)
+
+
+def _beside_the_model(project: Project) -> frozenset[str]:
+    """What the stage `baseline` names besides what its model is made from: paths, and keys of makeweight.yaml."""
+    raw = None if project.pipeline is None else project.pipeline.place
+    paths = [path for path in (project.data.places.get("test"), raw) if path is not None]
+    return frozenset({"name", "sources", "pipeline", *map(posixpath.normpath, paths)})
 
 
 class _Side:
@@ -163,8 +191,44 @@ def _entries(before: Tracked) -> Mapping[str, yaml.Node]:
     return dict(nodes.pairs(nodes.at(root, "stages")))
 
 
-def _reason(stage: str, lock: Mapping[str, yaml.Node], before: _Side, now: _Side) -> str | None:
-    """Why one stage is to be run; None where its artifacts are the base's."""
+def _made(lock: Mapping[str, yaml.Node], now: _Side) -> Mapping[str, str | None]:
+    """What our stages made, and the hash of each. A path that the lock alone calls made is none: nobody would look
+    whether it changed.
+
+    Raises:
+        ValueError: an entry is none.
+    """
+    found: dict[str, str | None] = {}
+    for stage, node in lock.items():
+        if stage.partition("@")[0] not in MAKING:
+            continue
+        names = stage_names.of(now.pipeline, stage).outputs
+        try:
+            outs = nodes.texts(node).get("outs") or []
+            found |= {out["path"]: out.get("md5") for out in outs if posixpath.normpath(out["path"]) in names}
+        except (TypeError, AttributeError, KeyError):
+            raise ValueError(f"the entry of `{stage}` in the base's dvc.lock is none") from None
+    return found
+
+
+def _reason(
+    stage: str,
+    lock: Mapping[str, yaml.Node],
+    made: Mapping[str, str | None],
+    before: _Side,
+    now: _Side,
+    *,
+    sure: bool = False,
+    aside: frozenset[str] = frozenset(),
+) -> str | None:
+    """Why one stage is to be run; None where its artifacts are the base's.
+
+    Args:
+        made: what our stages made, by the same lock.
+        sure: what two commits hold differs in it. No doubt about what they hold alike, which may cost a stage and no
+            more where the same comes of it; and nothing about what was made.
+        aside: paths and keys of makeweight.yaml that are not to count.
+    """
     kind = stage.partition("@")[0]
     if stage not in lock:
         return "the base's dvc.lock does not know it"
@@ -172,17 +236,25 @@ def _reason(stage: str, lock: Mapping[str, yaml.Node], before: _Side, now: _Side
         return f"`{kind}` reads otherwise in {PIPELINE}"
     entry = nodes.texts(lock[stage])
     try:
+        parameters, dependencies = nodes.at(lock[stage], "params", CONFIG), entry.get("deps") or []
+        names = stage_names.of(now.pipeline, stage)
+        noted = {key for key, _ in nodes.pairs(parameters)}
+        there = {posixpath.normpath(each["path"]) for each in dependencies}
+        if lacking := sorted({*names.dependencies - there, *names.parameters - noted}):
+            return f"the base's dvc.lock does not say from which `{lacking[0]}` it was made"
         return (
-            _of_parameters(nodes.at(lock[stage], "params", CONFIG), before, now)
-            or _of_dependencies(entry.get("deps") or [], lock, before, now)
-            or _of_outputs(entry.get("outs") or [], before)
+            _of_parameters(parameters, before, now, aside)
+            or _of_dependencies(dependencies, made, before, now, aside, sure=sure)
+            or (None if sure else _of_outputs(entry.get("outs") or [], before))
         )
     except (TypeError, AttributeError, KeyError):
         return "its entry in the base's dvc.lock is none"
 
 
-def _of_parameters(noted: yaml.Node | None, before: _Side, now: _Side) -> str | None:
+def _of_parameters(noted: yaml.Node | None, before: _Side, now: _Side, aside: frozenset[str]) -> str | None:
     for key, value in nodes.pairs(noted):
+        if key in aside:
+            continue
         steps = key.split(".")
         one, other = nodes.at(before.config, *steps), nodes.at(now.config, *steps)
         if nodes.written(one) != nodes.written(other):
@@ -193,16 +265,18 @@ def _of_parameters(noted: yaml.Node | None, before: _Side, now: _Side) -> str | 
 
 
 def _of_dependencies(
-    noted: list[dict[str, Any]], lock: Mapping[str, yaml.Node], before: _Side, now: _Side
+    noted: list[dict[str, Any]],
+    made: Mapping[str, str | None],
+    before: _Side,
+    now: _Side,
+    aside: frozenset[str],
+    *,
+    sure: bool,
 ) -> str | None:
-    made = {
-        out["path"]: out.get("md5")
-        for name, node in lock.items()
-        if name.partition("@")[0] in (BASELINE, "compress", "evaluate")
-        for out in nodes.texts(node).get("outs") or []
-    }
     for each in noted:
         path = each["path"]
+        if posixpath.normpath(path) in aside:
+            continue
         if path in made:
             if made[path] != each.get("md5"):
                 return f"the base's dvc.lock has another `{path}` here than where it is made"
@@ -210,7 +284,7 @@ def _of_dependencies(
         found = now.at(path)
         if (other := inputs.differing(before.at(path), found)) is not None:
             return other
-        if found.doubts:
+        if found.doubts and not sure:
             return found.doubts[0]
         own = inputs.md5(now.tracked, now.place(path))
         if each.get("hash") == "md5" and own is not None and own != each.get("md5"):

@@ -101,7 +101,7 @@ def run(
     made = lock.stages((project.root / LOCK).read_text(encoding="utf-8"), LOCK)
     _refuse_unmade(project, made)
     _refuse_untrue(project.root, text or "", made, dvc, git)
-    if base is not None and (absent := base_artifacts.lacking(project, base, needed)):
+    if base is not None and (absent := base_artifacts.lacking(project, base, change.models)):
         base_artifacts.make_again(project, base, absent, git, dvc_in, progress)
     brought = {name: entry for name, entry in committed.items() if entry != before.get(name)}
     return replace(state, notices=[*state.notices, *_about_the_lock(brought, made)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -149,12 +149,14 @@ def of_evidence(
     grown: Iterable[Measurement],
     absent: Mapping[str, str],
     beside: Mapping[str, str],
+    remade: Collection[str] = (),
 ) -> list[Measurement]:
     """What was measured here, with growth against the base.
 
     Args:
         absent: why a device did not measure, by device.
         beside: sha256 of the base's models that lie beside those made here, by the variants that they were.
+        remade: the variants whose models are made from something else than the base's.
     """
     made = {name: manifest.sha256 for name, manifest in gathered.manifests.items()}
     # the file of growth tells of nothing else: it must not speak over the evidence
@@ -177,7 +179,7 @@ def of_evidence(
             asked = regression.wanted(rules, device)
             if device not in absent:
                 asked = [rule for rule in asked if (variant, device, rule.measurand) not in known]
-            if own is not None and own == base.artifacts.get(was):
+            if regression.is_same(own, base.artifacts.get(was), beside.get(variant), remade=variant in remade):
                 figures += regression.same_artifact(asked, variant, device)
             else:
                 # what is not there at all would read as if there were no merge base

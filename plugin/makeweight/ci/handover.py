@@ -27,6 +27,7 @@ from makeweight_base.errors import EnvironmentFailed, UsageError
 
 if TYPE_CHECKING:
     from makeweight.ci.base import Base
+    from makeweight.ci.changed import Change
 
 RECORD = f"{OWN}/handed.json"
 """The files with their hashes, by whose own hash they are handed over."""
@@ -172,24 +173,31 @@ def only(root: Path, places: Iterable[str]) -> Iterator[None]:
         )
 
 
-def put_back(project: Project, base: Base | None, git: Git) -> None:
+def put_back(project: Project, base: Base | None, change: Change, git: Git) -> None:
     """Leave of devices what the base knows of them, and of models only of its own: they measure only after this, and
     not at all where nothing is due.
 
     What makes artifacts can write any file, and is not asked how fast they are. Nor is the change before, which may
-    have brought figures of models that were never made until now, under their right keys.
+    have brought figures of models and devices that were never there until now, under their right keys. That equal bytes
+    are the base's is its own word, so what they are made from has to be the base's too.
+
+    Args:
+        change: what of this commit cannot be the base's.
     """
     from makeweight.ci import base_artifacts  # what it needs of DVC is of no use to a run without changes
 
     states.remove(project.root / OWN / states.REGRESSIONS)
     names = (BASELINE, *project.variants)
     own = project.layout.artifact
-    kept = {name for name in names if base is not None and base_artifacts.is_the_bases(own(name), base, name)}
+    same = [name for name in names if name not in change.models]
+    kept = {name for name in same if base is not None and base_artifacts.is_the_bases(own(name), base, name)}
+    before = {} if base is None or base.project is None else base.project.devices
     with git.reading():
-        for device in project.devices:
-            places = {_AT.device(device): base is not None}
+        for device, entry in project.devices.items():
+            here = before.get(device) == entry
+            places = {_AT.device(device): here}
             for name in names:
-                known = {BASELINE, name} <= kept
+                known = here and {BASELINE, name} <= kept
                 places |= {_AT.benchmark(name, device): known, _AT.timings(name, device): known}
             for path, known in places.items():
                 content = git.read(base.sha, path.as_posix()) if base is not None and known else None

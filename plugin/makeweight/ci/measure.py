@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -68,8 +68,13 @@ def run(
     progress: Progress,
     *,
     anew: bool,
+    remade: Collection[str] = (),
 ) -> State:
-    """Bring a device's figures up to date; those of the base that belong to what is at hand stay, if not `anew`."""
+    """Bring a device's figures up to date; those of the base that belong to what is at hand stay, if not `anew`.
+
+    Args:
+        remade: the variants whose models are made from something else than the base's.
+    """
     due = [*project.variants] if anew else _due(project, device)
     at, asks = Layout(Path()), project.device(device).options.runs_here
     own = asks or project.pipeline is not None
@@ -85,7 +90,7 @@ def run(
                 benchmark(project, name, device, progress, held=_held(own), memory=memory)
     beside = [regression_samples(Path(), name, device) for name in project.variants]
     with _alone(own, project, [at.device(device), *beside]):
-        grown = [] if base is None else _regressions(project, base, device, ask, progress, held=_held(own))
+        grown = [] if base is None else _regressions(project, base, device, ask, progress, remade, held=_held(own))
     atomic.write_text(regressions_file(project.root, device), measurement.dumps(grown))
     return replace(state, skipped=state.skipped + len(project.variants) - len(due))
 
@@ -123,7 +128,14 @@ def _due(project: Project, device: str) -> list[str]:
 
 
 def _regressions(
-    project: Project, base: Base, name: str, ask: Ask, progress: Progress, *, held: Held
+    project: Project,
+    base: Base,
+    name: str,
+    ask: Ask,
+    progress: Progress,
+    remade: Collection[str],
+    *,
+    held: Held,
 ) -> list[Measurement]:
     rules = regression.wanted((*project.rules, *base.rules), name)
     grown: list[Measurement] = []
@@ -138,13 +150,14 @@ def _regressions(
         if own is None or own.status == "failed":
             continue  # its own rule tells that
         grown += regression.not_possible(lost, variant, name, _OTHER_CODE)
-        if own.sha256 == base.artifacts.get(was):
+        before = artifact.found(base_artifacts.place(project.root, variant))
+        beside = None if before is None else before.sha256
+        if regression.is_same(own.sha256, base.artifacts.get(was), beside, remade=variant in remade):
             grown += regression.same_artifact(rules, variant, name)
             continue
         if (lacking := entry.options.unserved(own.runtime)) is not None:
             grown += regression.not_possible(rules, variant, name, lacking)
             continue
-        before = artifact.found(base_artifacts.place(project.root, variant))
         if before is None or before.model is None:
             grown += regression.not_possible(
                 rules, variant, name, f"the merge base's `{was}` is neither stored nor could it be made again here"

@@ -75,6 +75,19 @@ def of_pipelines(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if rule.metric.meter == "end_to_end"]
 
 
+def is_same(own: str | None, told: str | None, beside: str | None, *, remade: bool) -> bool:
+    """Whether a model is the merge base's, byte for byte.
+
+    Args:
+        own: its sha256; None: there is none.
+        told: that of the base's, by the base's own word.
+        beside: that of the base's as it lies here; None: it does not.
+        remade: it is made from something else than the base's. Then that word may be of a model that the base never
+            made, written by somebody who knew what would be made here.
+    """
+    return own is not None and own == (beside if remade else told)
+
+
 def same_artifact(rules: list[Rule], variant: str, device: str | None) -> list[Measurement]:
     """The artifact is the merge base's, byte for byte: it has not grown."""
     method = "the artifact is the merge base's, byte for byte"

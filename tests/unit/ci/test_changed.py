@@ -116,6 +116,7 @@ def found(project: Project, before: Held, now: Held, *, anew: bool = False, **pr
 
 
 ALL = ["baseline", "compress@int8", "compress@other", "evaluate@int8", "evaluate@other"]
+MODELS = {"baseline", "int8", "other"}
 
 
 def test_what_makes_no_artifact_changes_nothing(project: Project) -> None:
@@ -130,25 +131,61 @@ def test_anew_is_all_of_it(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "stages_run"),
+    ("path", "stages_run", "models"),
     [
-        ("tiny.onnx", ["baseline"]),
-        ("code/a.py", ALL),
-        ("test.npz", ["baseline", "evaluate@int8", "evaluate@other"]),
-        ("calibration.npz", ["baseline", "compress@int8", "compress@other"]),
+        ("tiny.onnx", ALL, MODELS),
+        ("code/a.py", ALL, MODELS),
+        ("test.npz", ["baseline", "evaluate@int8", "evaluate@other"], set()),
+        ("calibration.npz", ALL, MODELS),
     ],
+    ids=["the model", "code", "test examples", "calibration examples"],
 )
-def test_what_a_stage_is_made_from_runs_it_and_no_other(project: Project, path: str, stages_run: list[str]) -> None:
+def test_what_is_made_from_what_changed_is_run_and_nothing_else(
+    project: Project, path: str, stages_run: list[str], models: set[str]
+) -> None:
     files = locked(project, FILES)
     seen = found(project, files, {**files, path: "other"})
     assert list(seen.stages) == stages_run
+    assert seen.models == models
     assert f"`{path}`" in seen.why
+    again = found(project, files, {**files, path: "other"}, anew=True)
+    assert (list(again.stages), again.models) == (ALL, models)
 
 
-def test_a_recipe_runs_its_own_stage(project: Project) -> None:
+def test_a_recipe_runs_its_own_stages(project: Project) -> None:
     files = locked(project, FILES)
-    other = CONFIG.replace("method: dynamic", "method: static")
-    assert list(found(project, files, {**files, "makeweight.yaml": other}).stages) == ["compress@int8"]
+    seen = found(project, files, {**files, "makeweight.yaml": CONFIG.replace("method: dynamic", "method: static")})
+    assert list(seen.stages) == ["compress@int8", "evaluate@int8"]
+    assert seen.models == {"int8"}
+
+
+def forged(files: Held, stage: str, **parts: Any) -> dict[str, Any]:
+    """The files with other parts of an entry of the lock."""
+    lock = yaml.safe_load(str(files["dvc.lock"]))
+    lock["stages"][stage] |= parts
+    return {**files, "dvc.lock": yaml.safe_dump(lock, sort_keys=False)}
+
+
+def test_what_a_lock_leaves_out_is_no_ground(project: Project) -> None:
+    """Who wrote it may have known what the next change would make, and noted that of the stages behind."""
+    files = locked(project, FILES)
+    (deps, params) = (yaml.safe_load(files["dvc.lock"])["stages"]["compress@int8"][part] for part in ("deps", "params"))
+    fewer = forged(files, "compress@int8", deps=[each for each in deps if each["path"] != "calibration.npz"])
+    seen = found(project, fewer, {**fewer, "calibration.npz": "other"})
+    assert "compress@int8" in seen.stages
+    del params["makeweight.yaml"]["variants.int8"]
+    unsaid = forged(files, "compress@int8", params=params)
+    seen = found(project, unsaid, unsaid)
+    assert list(seen.stages) == ["compress@int8", "evaluate@int8"]
+    assert "does not say from which `variants.int8` it was made" in seen.why
+
+
+def test_what_a_lock_alone_calls_made_is_looked_at(project: Project) -> None:
+    files = locked(project, FILES)
+    entry = yaml.safe_load(files["dvc.lock"])["stages"]["baseline"]
+    code = [each for each in entry["deps"] if each["path"] == "code"]
+    claimed = forged(files, "baseline", outs=[*entry["outs"], *code])
+    assert list(found(project, claimed, {**claimed, "code/a.py": "other"}).stages) == ALL
 
 
 def test_what_the_bases_own_lock_was_not_made_from_is_run(project: Project) -> None:
@@ -175,9 +212,9 @@ def test_a_folder_that_is_tracked_whole_stands_for_what_lies_in_it(made: Made) -
     del files["models/tiny.onnx"]
     assert not found(project, files, files)
     seen = found(project, files, {**files, "models.dvc": whole("two")})
-    assert list(seen.stages) == ["baseline"]
+    assert list(seen.stages) == ALL
     told = "`models/tiny.onnx` lies in `models`, which DVC tracks whole, and `models.dvc` names other content"
-    assert seen.why == f"baseline: {told}"
+    assert seen.why == f"{', '.join(ALL)}: {told}"
     assert seen.tracked == ("models",)
 
 
@@ -221,7 +258,7 @@ def relocked(files: Mapping[str, str], entries: Mapping[str, Any]) -> dict[str, 
 def test_what_a_stage_of_the_users_makes_is_told_by_the_lock(made: Made) -> None:
     project, files = of_a_stage(made)
     assert not found(project, files, files), found(project, files, files).why
-    assert list(found(project, files, relocked(files, train(out="other"))).stages) == ["baseline"]
+    assert list(found(project, files, relocked(files, train(out="other"))).stages) == ALL
 
 
 def of_two_stages(made: Made, prepared: str = "clean", trained_with: str = "clean") -> tuple[Project, dict[str, str]]:
@@ -273,9 +310,10 @@ def test_what_two_commits_and_several_readers_hold_alike_is_parsed_once(
 def test_a_stage_of_the_users_that_is_out_of_date_is_no_ground(made: Made) -> None:
     project, files = of_a_stage(made)
     old = {**files, "raw.txt": "other"}
-    assert list(found(project, files, old).stages) == ["baseline"]
+    assert list(found(project, files, old).stages) == ALL
     seen = found(project, old, old)
     assert seen.why == "baseline: the stage `train` is out of date: `raw.txt` is not what it was run with"
+    assert seen.models == set(), "two commits that hold the same are in doubt, and that is no other model"
     again = relocked({**files, "raw.txt": "other"}, train("other"))
     assert not found(project, again, again)
     never = yaml.safe_load(files["dvc.lock"])

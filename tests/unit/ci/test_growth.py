@@ -216,6 +216,17 @@ def test_equal_bytes_have_not_grown_whatever_was_handed_over(made: Made) -> None
     assert grown.value == 0
 
 
+@pytest.mark.parametrize(("beside", "status"), [("i", "measured"), ("older", "unavailable"), (None, "unavailable")])
+def test_equal_bytes_of_something_else_have_not_grown_only_beside_the_bases_own(
+    made: Made, beside: str | None, status: str
+) -> None:
+    """The base says of itself which models it had, and a change that was merged may have said so of the next one's."""
+    known, there = Evidence((), {}, {"int8": manifest("i")}, {}, {}, {}, {}), {"int8": beside} if beside else {}
+    found = gate.of_evidence(made(), base_of(made()), known, [], {}, there, {"int8"})
+    (grown,) = [m for m in found if (m.variant, m.device, m.comparison) == ("int8", "local", "regression")]
+    assert grown.status == status
+
+
 @pytest.mark.parametrize(("sha256", "verdict"), [("i", "pass"), ("another", "inconclusive")])
 def test_a_rule_about_growth_outlives_the_device_that_it_names(made: Made, sha256: str, verdict: str) -> None:
     before = made(TWO, ("{max_ratio: 0.9, max_regression: 5 %}", "{device: pi5, max_regression: 5 %}"))

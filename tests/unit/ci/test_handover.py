@@ -13,6 +13,7 @@ import pytest
 
 from makeweight.ci import handover
 from makeweight.ci.base import Base
+from makeweight.ci.changed import Change
 from makeweight.ci.git import Git
 from makeweight.layout import OWN
 from makeweight.project.project import Project
@@ -270,7 +271,11 @@ def holding(files: Mapping[str, bytes]) -> Any:
 def had(project: Project, *names: str) -> Base:
     """A base whose models of these names are at hand, and those of the others are not."""
     hashes = {name: laid(project.layout.artifact(name), name.encode()) for name in ("baseline", "int8", "other")}
-    return base_of(None, provenance={"artifacts": {name: hashes[name] for name in names}})
+    return base_of(project, provenance={"artifacts": {name: hashes[name] for name in names}})
+
+
+SAME = Change({}, "the devices changed")
+"""Something is to be measured, and all models are made from what the base's are."""
 
 
 def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Project) -> None:
@@ -280,12 +285,12 @@ def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Proje
     forged = ("reports/int8/local.json", "reports/other/local.json", "samples/int8/local.npz")
     lay(project.root, {**dict.fromkeys(forged, "forged"), "reports/mine.json": "x"})
     before = {p: p.read_bytes() for p in project.root.rglob("*") if p.is_file()}
-    handover.put_back(project, base, git)
+    handover.put_back(project, base, SAME, git)
     left = {p.relative_to(project.root).as_posix(): p.read_bytes() for p in project.root.rglob("*") if p.is_file()}
     kept = {p.relative_to(project.root).as_posix(): content for p, content in before.items()}
     gone = {*forged, f"{OWN}/regressions/local.json"}
     assert left == {**{name: kept[name] for name in kept.keys() - gone}, **honest}
-    handover.put_back(project, None, git)
+    handover.put_back(project, None, SAME, git)
     assert not (project.root / "reports/int8/local.json").exists()
 
 
@@ -293,14 +298,42 @@ def test_figures_of_devices_are_the_bases_until_they_are_measured(project: Proje
 def test_figures_of_a_model_that_the_base_did_not_have_are_no_bases(project: Project, same: tuple[str, ...]) -> None:
     """Whoever knows which model the next change makes can have its figures merged with the change before."""
     told = ("reports/int8/local.json", "samples/int8/local.npz", "reports/devices/local.json")
-    handover.put_back(project, had(project, *same), holding(dict.fromkeys(told, b"forged")))
+    handover.put_back(project, had(project, *same), SAME, holding(dict.fromkeys(told, b"forged")))
     assert [name for name in told if (project.root / name).exists()] == ["reports/devices/local.json"]
+
+
+@pytest.mark.parametrize("remade", ["int8", "baseline"])
+def test_equal_bytes_are_the_bases_by_its_own_word_only_where_they_are_made_from_the_same(
+    project: Project, remade: str
+) -> None:
+    """That word, too, can be merged with the change before."""
+    told = ("reports/int8/local.json", "reports/other/local.json", "reports/devices/local.json")
+    change = Change({f"compress@{remade}": "another recipe"}, models=frozenset({remade}))
+    git = holding(dict.fromkeys(told, b"forged"))
+    handover.put_back(project, had(project, "baseline", "int8", "other"), change, git)
+    assert (project.root / told[0]).exists() is False
+    assert (project.root / told[1]).exists() is (remade == "int8")
+    assert (project.root / told[2]).exists()
+
+
+@pytest.mark.parametrize(
+    "before", [("local:", "pi5:"), ("{kind: local}", "{kind: local, threads: 4}")], ids=["another", "set otherwise"]
+)
+def test_of_a_device_that_the_base_did_not_have_so_its_figures_are_no_ground(
+    project: Project, made: Made, before: tuple[str, str]
+) -> None:
+    """Figures and a record of it can have been merged with the change before, and then nobody would ask it."""
+    base = had(project, "baseline", "int8", "other")
+    base = replace(base, project=made(("  local: {kind: local}\n", "  local: {kind: local}\n".replace(*before))))
+    told = ("reports/int8/local.json", "samples/int8/local.npz", "reports/devices/local.json")
+    handover.put_back(project, base, SAME, holding(dict.fromkeys(told, b"forged")))
+    assert [name for name in told if (project.root / name).exists()] == []
 
 
 def test_nothing_is_written_where_a_link_leads(project: Project, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept")
     (project.root / "reports/int8/local.json").symlink_to(tmp_path / "elsewhere")
     git = holding({"reports/int8/local.json": b"timed"})
-    handover.put_back(project, had(project, "baseline", "int8"), git)
+    handover.put_back(project, had(project, "baseline", "int8"), SAME, git)
     assert (tmp_path / "elsewhere").read_text() == "kept"
     assert (project.root / "reports/int8/local.json").read_text() == "timed"

@@ -24,7 +24,7 @@ def compressed(run: Run) -> Exit:
     with watched:
         state = compressing.run(project, found.base, found.change, found.now, state, git, run.dvc, run.progress)
     if found.change:
-        handover.put_back(project, found.base, git)
+        handover.put_back(project, found.base, found.change, git)
         states.tidy(run.root)
     states.write(run.root, state)
     if run.settings.push and run.event.has_landed and found.change and state.lacking is None:

@@ -115,7 +115,7 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     base, notices = found.base, list(state.notices)
     absent = runners.allowed(project, event, run.labels((labels.DEVICES,)) if event.fork else ())[1]
     if given is not None:
-        handover.put_back(project, base, git)
+        handover.put_back(project, base, found.change, git)
         silent, left_aside = collected.lay_devices(project, given)
         absent = {**dict.fromkeys(silent, "the device did not answer in this run"), **absent}
         notices += left_aside
@@ -131,8 +131,9 @@ def _judged(run: Run) -> tuple[Content, Compared]:
     else:
         gathered = disk.collect(project)
         grown = [figure for name in project.devices for figure in _grown(run.root, name)]
-        beside = base_artifacts.beside(project)
-        figures, failed = gates.of_evidence(project, base, gathered, grown, absent, beside), dict(gathered.failed)
+        beside, remade = base_artifacts.beside(project), found.change.models
+        figures = gates.of_evidence(project, base, gathered, grown, absent, beside, remade)
+        failed = dict(gathered.failed)
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
     notices += gates.undeclared(ran.undeclared(project.sources, facts.get("code") or ()))
 

@@ -30,7 +30,15 @@ def measured(run: Run) -> Exit:
                 run.progress.say(f"{name}: not measured, {state.refused[name]}")
                 continue
             state = measuring.run(
-                project, found.base, state, name, device.run, benchmark.run, run.progress, anew=against.anew(run)
+                project,
+                found.base,
+                state,
+                name,
+                device.run,
+                benchmark.run,
+                run.progress,
+                anew=against.anew(run),
+                remade=found.change.models,
             )
     states.write(run.root, state)
     return Exit.PASS
