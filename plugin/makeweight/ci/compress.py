@@ -66,7 +66,8 @@ def run(
         if base is not None and not landed.same_reports(git, base.sha, "HEAD"):
             notices.append(
                 "Nothing here makes other artifacts than the base, and yet this change alters what was measured, "
-                "under `reports/`. It does not count here, and is refused once merged. Take the base's reports."
+                "under `reports/`. It does not count here, and is refused once merged. Take the base's "
+                "reports, unless they were refused themselves and these are the right ones."
             )
         return replace(state, skipped=count, notices=[*state.notices, *notices])
     progress.say(f"to be made here: {change.why}")

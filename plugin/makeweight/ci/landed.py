@@ -41,10 +41,26 @@ def differing(root: Path, unchanged_since: str | None, git: Git, found: Verdict)
             differences[claimed.PLACE] = f"tells otherwise of {told}"
     elif not same_reports(git, unchanged_since, "HEAD"):
         reports = Layout(Path()).reports.as_posix()
-        differences[f"{reports}/"] = (
-            f"tells of measurements that were not made here (`git checkout {unchanged_since[:12]} -- {reports}`)"
-        )
+        differences[f"{reports}/"] = "tells of measurements that were not made here"
     return differences
+
+
+def remedy(unchanged_since: str | None) -> str:
+    """What to do about that.
+
+    Where nothing was made nobody can tell which of two reports is the true one, so a push that only puts right what was
+    refused before is refused too. The one after it is held against what it left.
+    """
+    if unchanged_since is None:
+        return (
+            "Run `dvc repro && dvc push && git add dvc.lock reports && git commit` on this branch, or set "
+            "`commit-lock: true`, which does so after each push."
+        )
+    return (
+        "Nothing was made here that could show which is right. Where this push puts right what one before it was "
+        "refused for, leave it: the next is held against it. Else take back what was there: "
+        f"`git checkout {unchanged_since[:12]} -- {LOCK} {Layout(Path()).reports.as_posix()}`, commit and push."
+    )
 
 
 def same_reports(git: Git, one: str, other: str) -> bool:

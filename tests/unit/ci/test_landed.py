@@ -57,3 +57,11 @@ def test_what_passes_by_a_label_alone_does_not_ship_and_is_told(root: Path) -> N
     assert (committed, ships) == (["report", "gate"], False)
     assert said is not None
     assert said.startswith("nothing ships, the verdict is fail: ")
+
+
+def test_a_push_that_only_puts_right_what_was_refused_is_not_sent_back() -> None:
+    """Nothing is made in it, so it is refused as well; to take back what was there would bring the untrue one again."""
+    assert landed.remedy(None).startswith("Run `dvc repro && dvc push ")
+    said = landed.remedy("b" * 40)
+    assert "puts right what one before it was refused for, leave it" in said
+    assert f"`git checkout {'b' * 12} -- dvc.lock reports`" in said

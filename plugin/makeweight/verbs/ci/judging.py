@@ -240,11 +240,7 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
             if differing:
                 raise _stale(differing, f"Pushing the refreshed one failed: {refused}")
     elif differing:
-        raise _stale(
-            differing,
-            "Run `dvc repro && dvc push && git add dvc.lock reports && git commit` on this branch, or set "
-            "`commit-lock: true`, which does so after each push.",
-        )
+        raise _stale(differing, landed.remedy(since))
 
 
 def _stale(differing: Mapping[str, str], do: str) -> UsageError:
