@@ -104,7 +104,13 @@ class Run:
 
     def _landing_on(self) -> str | None:
         """Where the branch of a merge queue is, if entries before this one may land with it although they failed: then
-        all that lands is held against that. None: each is held against what stands before it."""
+        all that lands is held against that. None: each is held against what stands before it.
+
+        `open` and `gate` both ask. The branch moves while a run measures, as entries before this one land, and what
+        counts is where it is when the verdict is reached. Nor could the gate take it from the other: in the form with
+        devices that may run nowhere but in the job that makes the variants, where what the change requires is installed
+        first.
+        """
         event = self.event
         if self.client is None or event.name != "merge_group" or event.repository is None or event.base_ref is None:
             return None
