@@ -1,7 +1,9 @@
 """What the reports of a commit claim, held against what was made and measured of it.
 
-A change that is merged is the base of those after it, and of a base its verdict.json is believed: which models it had,
-so that equal ones are not measured again and have not grown, and the figures that growth is counted from.
+A change that is merged is the base of those after it, and of a base its verdict.json is believed: the figures where
+nothing changed, those that growth is counted from, which code ran and on how many examples. That the model of a later
+change was there already is not (`Change.models`). To block a change for what it claims would have everybody wait whose
+reports come from a machine that makes other bytes.
 """
 
 from __future__ import annotations

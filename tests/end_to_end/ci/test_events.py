@@ -199,9 +199,9 @@ def test_a_fork_without_the_data_is_undecided_and_says_who_can_help(hub: Hub) ->
 
 
 @attack(
-    "a change that makes another model brings a verdict.json that tells of other ones, from which the change after it "
-    "would start: its model would be there already, not measured and not grown",
-    "the push after the merge is refused until it is put right",
+    "a change that makes another model brings a verdict.json that tells of other ones, from which the growth of later "
+    "changes would be counted",
+    "the push of the merge is refused, with the command that puts it right",
 )
 def test_a_push_stores_what_was_made_and_commits_the_lock_when_asked(hub: Hub) -> None:
     hub.change("recipe", hub.config(("{method: dynamic}", "{method: static}")))

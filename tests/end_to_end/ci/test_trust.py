@@ -123,7 +123,7 @@ def test_a_lock_that_claims_the_artifact_of_the_base_is_caught(hub: Hub) -> None
 
 @attack(
     "only the report of the measurements is edited",
-    "it counts for nothing, is told, and the push after the merge is refused until it is put right",
+    "it counts for nothing, is told, and the push of the merge is refused, with the command that puts it right",
 )
 def test_figures_that_are_edited_and_nothing_else_never_become_a_base(hub: Hub) -> None:
     def edit(root: Path) -> None:
