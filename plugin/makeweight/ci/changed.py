@@ -177,6 +177,10 @@ class _Side:
             self._found[path] = inputs.at(self.tracked, path)
         return self._found[path]
 
+    def has(self, key: str) -> bool:
+        """Whether makeweight.yaml has anything at a key with dots in it."""
+        return nodes.at(self.config, *key.split(".")) is not None
+
     def stage(self, name: str) -> object:
         """A stage as dvc.yaml has it, as it is written."""
         node = nodes.at(self.pipeline, "stages", name)
@@ -240,7 +244,8 @@ def _reason(
         names = stage_names.of(now.pipeline, stage)
         noted = {key for key, _ in nodes.pairs(parameters)}
         there = {posixpath.normpath(each["path"]) for each in dependencies}
-        if lacking := sorted({*names.dependencies - there, *names.parameters - noted}):
+        unsaid = {key for key in names.parameters - noted if any(side.has(key) for side in (before, now))}
+        if lacking := sorted({*names.dependencies - there, *unsaid}):
             return f"the base's dvc.lock does not say from which `{lacking[0]}` it was made"
         return (
             _of_parameters(parameters, before, now, aside)
