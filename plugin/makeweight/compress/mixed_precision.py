@@ -16,7 +16,7 @@ from makeweight.compress.sensitivity import Wanted, fewest
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
 from makeweight.compress.technique import Goal
-from makeweight.compress.trial import try_out
+from makeweight.compress.trial import NeverAnswers, try_out
 from makeweight.compress.whole_split import WholeSplit
 from makeweight.runtimes.format import FLOAT32, Format
 from makeweight.runtimes.runtime import RecipeFailed
@@ -55,13 +55,19 @@ class MixedPrecision:
 
     def tried(self, names: Sequence[str]) -> tuple[float, Model]:
         """The least signal to noise in decibels with these layers in float, and the model, whose file holds until the
-        next is tried; minus infinity where it is of no use."""
+        next is tried; minus infinity where it is of no use.
+
+        Raises:
+            NeverAnswers: with other layers it may, and nobody waits for half an hour at each.
+        """
         made, supply = self.integers, self.supply
         try:
             if names:
                 place = supply.scratch / f"tried{supply.runtime.suffix}"
                 made = supply.lowered(self.subject, self.with_exceptions(names), place)
             decibels = self.decibels(made)
+        except NeverAnswers:
+            raise
         except RecipeFailed:
             return -math.inf, made
         return -math.inf if decibels is None else decibels, made

@@ -19,6 +19,7 @@ from makeweight.artifact.ports import Feeds, batch_axes, types
 from makeweight.artifact.trial import Trial
 from makeweight.bench import probe
 from makeweight.bench.probe import JobFailed, model_of
+from makeweight.devices.device import GivenUp
 from makeweight.devices.local import Local, LocalOptions
 from makeweight.measure.elsewhere import beyond_rounding
 from makeweight.measure.outcomes import classify
@@ -45,9 +46,15 @@ FLOOR_DECIBELS = 6.0
 # Of integers, an output is another model's where fewer are the same, and the noise says so too: classes and words are
 # told by their number, pixels and counts by how far off they are.
 LEAST_SAME = 0.5
+_HERE = LocalOptions()
 _HANGS = "See whether the model ever answers on this machine, or what else keeps it busy for so long."
 # What somebody ends a process by, which says nothing of the model in it.
 _ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class NeverAnswers(RecipeFailed):
+    """A model does not come to an end, and what it is held against does, on the same machine. To find that out takes
+    half an hour, so nobody tries others like it."""
 
 
 def try_out(
@@ -68,9 +75,10 @@ def try_out(
 
     Raises:
         RecipeFailed: it cannot be opened or run, or answers NaN or infinity where the reference has a number, or
-            otherwise when it is asked the same again.
+            otherwise when it is asked the same again. `NeverAnswers`: it does not come to an end.
         UsageError: the examples do not fit its inputs.
         ProcessLost: the process was killed, or failed by itself: for the model, or for the machine.
+        GivenUp: neither it nor the reference comes to an end here; or it, where there is none.
         EnvironmentFailed, OSError, MemoryError: the machine failed.
     """
     # neighbours of one shape are asked together
@@ -100,7 +108,20 @@ def try_out(
             counterparts=None if file is None else counterparts(model.outputs, file.outputs),
             wanted=None if wanted is None else str(wanted),
         )
-        result = _carried_out(job, runtime, progress)
+        try:
+            result = _carried_out(job, runtime, progress)
+        except GivenUp as error:
+            if reference is None:
+                raise
+            waited = f"{_HERE.longest:g} s"
+            # a module has answered just now, in this process
+            if job.reference is not None:
+                progress.say(f"it has not answered for {waited}: what it is held against is asked by itself")
+                alone = AnswersJob(job.reference, None, job.reference_inputs or job.inputs, None, None)
+                _carried_out(alone, runtime, progress)
+            raise NeverAnswers(
+                f"it was made, and never answers: it was ended after {waited}, and what it is held against answers here"
+            ) from error
     facts = result.facts
     names = [port.name for port in model.outputs]
     for name, broken in zip(names, facts["broken"], strict=True):
@@ -178,7 +199,7 @@ def _judged(model: Model, declared: Declared) -> int | None:
 
 def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Result:
     try:
-        return probe.run(Local("local", LocalOptions(), _HANGS), job, progress.say)
+        return probe.run(Local("local", _HERE, _HANGS), job, progress.say)
     except JobFailed as failure:
         if failure.of_device or failure.code == NO_RUNTIME:
             raise

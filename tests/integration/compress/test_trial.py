@@ -13,7 +13,8 @@ from tiny_models import save, value
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.trial import Trial
-from makeweight.compress.trial import FLOOR_DECIBELS, refuse_noise, try_out
+from makeweight.bench import probe
+from makeweight.compress.trial import FLOOR_DECIBELS, NeverAnswers, refuse_noise, try_out
 from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
 from makeweight.devices import local
 from makeweight.devices.device import GivenUp
@@ -23,6 +24,7 @@ from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.declared import Declared
 from makeweight_base.errors import ProcessLost
 from makeweight_base.progress import Silent
+from makeweight_probe.job import AnswersJob, Result
 from split_values import split_of
 
 RUNTIME = OnnxRuntime()
@@ -155,6 +157,32 @@ def test_what_is_advised_of_a_model_that_never_answers_can_be_done(
     assert (
         told.value.do == "See whether the model ever answers on this machine, or what else keeps it busy for so long."
     )
+
+
+NEVER = "^it was made, and never answers: it was ended after 1840 s, and what it is held against answers here$"
+
+
+@pytest.mark.parametrize(
+    ("machine", "error", "told"),
+    [("at work", NeverAnswers, NEVER), ("stuck", GivenUp, "^the measuring process has not ended for 1840 s$")],
+)
+def test_a_model_that_never_answers_fails_where_what_it_is_held_against_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, error: type[Exception], told: str
+) -> None:
+    """Where that does not answer either it is the machine, and no variant is told to be no good for it."""
+    made, whole = model(tmp_path / "own.onnx"), model(tmp_path / "float.onnx")
+    asked: list[tuple[str, str | None]] = []
+
+    def run(_: object, job: AnswersJob, tell: object) -> Result:
+        asked.append((Path(job.model.path).name, job.reference and Path(job.reference.path).name))
+        if len(asked) == 1 or machine == "stuck":
+            raise GivenUp("the measuring process has not ended for 1840 s")
+        return Result({}, {})
+
+    monkeypatch.setattr(probe, "run", run)
+    with pytest.raises(error, match=told):
+        tried(made, whole)
+    assert asked == [("own.onnx", "float.onnx"), ("float.onnx", None)]
 
 
 @pytest.mark.parametrize(("value", "fails"), [(FLOOR_DECIBELS - 0.1, True), (FLOOR_DECIBELS, False), (None, False)])
