@@ -18,9 +18,6 @@ COLD_NS = 2e6
 """For so long after another arm a model is slower than when it runs alone. One of microseconds gets faster so slowly
 that no step of its curve stands out; `benchmarks/warm_ratio.py` prints what is left of that."""
 
-SHORTEST_TIMED_NS = 10_000
-"""Below this a single call is timed with the clock's own error; several calls are timed together instead."""
-
 Times = dict[str, list[float]]
 """By clock, what each run took, in ns per inference: `wall`, `cpu` (of this thread), and the parts that an arm tells
 apart."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import ProbeFailed, in_a_line
-from makeweight_probe.arm import COLD_NS, SHORTEST_TIMED_NS, Arm
+from makeweight_probe.arm import COLD_NS, Arm
+from makeweight_probe.clock import step_ns, together
 from makeweight_probe.job import MatrixJob, Result
 from makeweight_probe.worker import ArmLost
 
@@ -28,22 +29,25 @@ class NoBatch(ProbeFailed):
 
 
 def turns(
-    arms: Mapping[str, Arm], size: int, rounds: int, until: float, rng: np.random.Generator
-) -> dict[str, NDArray[Any]]:
+    arms: Mapping[str, Arm], size: int, rounds: int, until: float, rng: np.random.Generator, step: int
+) -> tuple[dict[str, NDArray[Any]], float]:
     """Batches of one size. In a round every arm has a turn, in random order.
 
     Args:
         size: how many samples make a batch.
         rounds: at most; one in any case.
         until: by `time.perf_counter`, after which no round is begun.
+        step: of the clock, in ns.
 
     Returns:
-        ns of one batch, by arm: the median of each turn; shape [rounds].
+        ns of one batch, by arm: the median of each turn; shape [rounds]. And the step in which those go.
 
     Raises:
         NoBatch: a model does not take so many.
     """
-    plans = {name: _plan(name, arm, size) for name, arm in arms.items()}
+    took = {name: _once(name, arm, size) for name, arm in arms.items()}
+    inner = together(min(took.values()), step)
+    plans = {name: _plan(ns, inner) for name, ns in took.items()}
     names = list(arms)
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
@@ -52,7 +56,7 @@ def turns(
             times[name].append(arms[name].batch(size, *plans[name]))
         if time.perf_counter() > until:
             break
-    return {name: np.array(values) for name, values in times.items()}
+    return {name: np.array(values) for name, values in times.items()}, step / inner
 
 
 def measure(job: MatrixJob, arms: Mapping[str, Arm], *, alike: bool) -> Result:
@@ -62,8 +66,10 @@ def measure(job: MatrixJob, arms: Mapping[str, Arm], *, alike: bool) -> Result:
         alike: whether all samples have the same shapes.
 
     Returns:
-        ns of one batch by size and arm, `batch8_a`, shape [rounds]; facts `lacking`, by size why it was not timed.
+        ns of one batch by size and arm, `batch8_a`, shape [rounds]; facts `lacking`, by size why it was not timed, and
+        `steps`, by size in which steps its times go, `batch8`.
     """
+    step, steps = step_ns(), dict[str, float]()
     rng = np.random.default_rng(job.seed)
     began = time.perf_counter()
     samples: dict[str, NDArray[Any]] = {}
@@ -82,7 +88,7 @@ def measure(job: MatrixJob, arms: Mapping[str, Arm], *, alike: bool) -> Result:
             lacking[f"{size}"] = too_long(size, expected)
             continue
         try:
-            taken = turns(arms, joined, job.rounds, now + share, rng)
+            taken, steps[f"batch{size}"] = turns(arms, joined, job.rounds, now + share, rng, step)
         except NoBatch as error:
             lacking[f"{size}"] = str(error)
             continue
@@ -92,23 +98,27 @@ def measure(job: MatrixJob, arms: Mapping[str, Arm], *, alike: bool) -> Result:
         each = max(float(np.median(values)) for values in taken.values()) / 1e9 / size
         rounds += min(map(len, taken.values()))
         samples |= {f"batch{size}_{arm}": values for arm, values in taken.items()}
-    return Result(samples, {"lacking": lacking, "rounds": rounds, "seconds": time.perf_counter() - began, "inner": 1})
+    told = {"lacking": lacking, "rounds": rounds, "seconds": time.perf_counter() - began, "inner": 1, "steps": steps}
+    return Result(samples, told)
 
 
 def too_long(size: int, seconds: float) -> str:
     return f"a batch of {size} takes about {seconds:.2g} s, too long for the time given"
 
 
-def _plan(name: str, arm: Arm, size: int) -> tuple[int, int, int]:
-    """How many batches of a turn are dropped, how many times it is timed, and how many batches together."""
+def _once(name: str, arm: Arm, size: int) -> float:
+    """ns that a batch takes about."""
     try:
         took = arm.batch(size, 0, 1, 1)  # makes what is made lazily
-        if took < _LONG_NS:
-            took = min(took, arm.batch(size, 0, 1, 1))
+        return took if took >= _LONG_NS else min(took, arm.batch(size, 0, 1, 1))
     except ProbeFailed:
         raise
     except Exception as error:
         raise NoBatch(f"{_CALLED[name]} does not take {size} at once: {in_a_line(error)}") from error
-    took = max(took, 1.0)
-    inner = int(np.ceil(SHORTEST_TIMED_NS / took))
+
+
+def _plan(took: float, inner: int) -> tuple[int, int, int]:
+    """How many batches of a turn are dropped, how many times it is timed, and how many batches together."""
+    if not took:  # nobody knows how many of what shows no time fill a turn
+        return 0, 1, inner
     return int(np.ceil(COLD_NS / took)) if took < _LONG_NS else 0, int(np.ceil(TURN_NS / (took * inner))), inner

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makeweight_probe import batches
-from makeweight_probe.arm import COLD_NS, SHORTEST_TIMED_NS, Arm, Times
-from makeweight_probe.clock import step_ns
+from makeweight_probe.arm import COLD_NS, Arm, Times
+from makeweight_probe.clock import cpu_step_ns, least_ns, step_ns, together
 from makeweight_probe.job import BlocksJob, Cold, Result
 from makeweight_probe.sequential import all_decided
 
@@ -26,8 +26,6 @@ LOOK_EVERY = 4
 KEPT = 5
 # A block need not be longer for the sake of its median: a model that takes so long varies less by itself.
 LONGEST_KEPT_NS = 20e6
-# Steps of a coarse clock that are timed together at least, so that one of them is a hundredth of it.
-STEPS = 100
 # How far into a block its runs are looked at for whether they still get faster: not only caches have to warm, but on
 # some processors the clock rate, too, after another arm that uses its vector units more.
 TRIAL_NS = 10e6
@@ -57,10 +55,8 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
     rng = np.random.default_rng(job.seed)
     shortest = {arm: _warm_up(arms[arm], samples) for arm in ARMS}
     step = step_ns()
-    least = max(SHORTEST_TIMED_NS, STEPS * step)
-    # where the clock shows nothing at all, more of nothing would not help; what reads the times says so
-    inner = max(1, int(np.ceil(least / (min(shortest.values()) or least))))
-    run = {arm: max(shortest[arm] * inner, least) for arm in ARMS}
+    inner = together(min(shortest.values()), step)
+    run = {arm: max(shortest[arm] * inner, least_ns(step)) for arm in ARMS}
     # an odd number, so that the median is one of them
     kept = next((number for number in range(KEPT, 1, -2) if number * max(run.values()) <= LONGEST_KEPT_NS), 1)
     turns = _Turns(arms, samples, inner, kept, rng)
@@ -104,9 +100,10 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
         "warming": [a, b],
         "curves": {model: list(times.items()) for model, times in curves.items()},
         "batch": None,
+        "steps": {"wall": step / inner, "cold": step},
     }
-    if step:
-        facts["step"] = step / inner
+    if "cpu_a" in result:
+        facts["steps"]["cpu"] = cpu_step_ns() / inner
     if job.cold is not None and flush is None:
         facts["no_cold"] = "this system does not tell how large its caches are, so they cannot be emptied for sure"
     elif job.cold is not None and flush is not None:
@@ -122,7 +119,7 @@ def measure(job: BlocksJob, arms: Arms, samples: int, flush: int | None) -> Resu
             facts["no_batches"] = batches.too_long(job.batch, expected)
         else:
             until = time.perf_counter() + job.seconds / 2
-            result |= _throughput(arms, job.batch, until, rng, facts)
+            result |= _throughput(arms, job.batch, until, rng, step, facts)
     return Result(result, facts)
 
 
@@ -259,11 +256,12 @@ def _cold(asked: Cold, arms: Arms, samples: int, flush: int, rng: np.random.Gene
 
 
 def _throughput(
-    arms: Arms, size: int, until: float, rng: np.random.Generator, facts: dict[str, Any]
+    arms: Arms, size: int, until: float, rng: np.random.Generator, step: int, facts: dict[str, Any]
 ) -> dict[str, NDArray[Any]]:
     """Note in `facts` which batch it is of, or why there is none."""
     try:
-        taken = batches.turns({arm: arms[arm] for arm in ("a", "b")}, size, BATCH_ROUNDS, until, rng)
+        pair = {arm: arms[arm] for arm in ("a", "b")}
+        taken, facts["steps"]["batch"] = batches.turns(pair, size, BATCH_ROUNDS, until, rng, step)
     except batches.NoBatch as error:
         facts["no_batches"] = str(error)
         return {}

@@ -19,6 +19,7 @@ import numpy as np
 
 from makeweight_probe import ProbeFailed, facts, inputs, sessions
 from makeweight_probe.blocks import ARMS
+from makeweight_probe.clock import step_ns
 from makeweight_probe.job import Model, Result, StartsJob, arms_of, load_model
 from makeweight_probe.last_words import ended
 from makeweight_probe.leaving import leave
@@ -57,7 +58,7 @@ def measure(job: StartsJob) -> Result:
             break
     identity = facts.identity(job.a.execution_provider)
     known: dict[str, Any] = {"before": before, "after": facts.conditions(), "identity": identity}
-    told = {"rounds": count, "seconds": spent, "inner": 1, "apart": True, **known}
+    told = {"rounds": count, "seconds": spent, "inner": 1, "apart": True, "steps": {"start": step_ns()}, **known}
     return Result({f"start_{arm}": np.array(values) for arm, values in times.items()}, told)
 
 

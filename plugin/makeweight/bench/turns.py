@@ -140,7 +140,7 @@ def _blocks(device: Programmed, job: BlocksJob) -> Result:
         "batch": None,
         "apart": True,
         "averaged": min(told.averaged for told in taken["b"]),
-        "step": step,
+        "steps": {"wall": step},
         "sizes": [_middle(job.inputs)],
         "lived": f"a process of {programs} a block, fed by {', '.join(fed)}{_steps(step)}",
         "no_cpu": f"{programs} tells no times of the processor",

@@ -66,16 +66,16 @@ def noise_floor(timings: Timings, clock: str = "wall", quantile: float = MEDIAN)
         runs = (np.concatenate(timings.runs(f"{clock}_{arm}")) for arm in ("control", "a"))
         control, own = (np.quantile(times_of, quantile) for times_of in runs)
         worst = max(worst, abs(math.log(float(control) / float(own))))
-    return math.expm1(max(worst, _by_a_step(timings, clock)))
+    return math.expm1(max(worst, by_a_step(timings, clock)))
 
 
-def _by_a_step(timings: Timings, clock: str) -> float:
+def by_a_step(timings: Timings, clock: str) -> float:
     """The log-ratio of two times, a step apart, of the shorter model."""
-    if not timings.step:
+    if not (step := timings.step(clock)):
         return 0.0
     each = (values for arm in "ab" for values in timings.turns(f"{clock}_{arm}"))
     shortest = min((float(np.median(values)) for values in each), default=math.inf)
-    return math.log1p(timings.step / shortest) if shortest > 0 else math.inf
+    return math.log1p(step / shortest) if shortest > 0 else math.inf
 
 
 def _apart(log_ratios: NDArray[Any]) -> float:

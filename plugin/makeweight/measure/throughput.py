@@ -13,7 +13,15 @@ import numpy as np
 
 from makeweight.budget.measurand import Measurand
 from makeweight.layout import BASELINE
-from makeweight.measure.latency import interval_of, meaningless, median_ratio, medians, noise_floor, too_coarse
+from makeweight.measure.latency import (
+    by_a_step,
+    interval_of,
+    meaningless,
+    median_ratio,
+    medians,
+    noise_floor,
+    too_coarse,
+)
 from makeweight.measure.statistics import MEDIAN
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
@@ -86,6 +94,8 @@ def _of_one_size(timings: Timings, variant: str, device: str) -> Iterator[Measur
         yield unavailable(Measurand(_NAME), variant, _UNIT, reason, device=device)
         return
     batch = next(int(result.facts["batch"]) for result in timings.processes if result.facts["batch"])
+    # no control takes turns in batches
+    floor = max(noise_floor(timings), math.expm1(by_a_step(timings, "batch")))
     for arm, name, against in (("a", BASELINE, variant), ("b", variant, None)):
         each = timings.runs(f"batch_{arm}")
         rates = batch * _NS / np.concatenate(each)
@@ -93,4 +103,4 @@ def _of_one_size(timings: Timings, variant: str, device: str) -> Iterator[Measur
         low, high = interval_of(timings, "batch", arm, MEDIAN, batch / rate)
         told = f"batches of {batch}, {len(each)} process{'es' * (len(each) != 1)}, order statistics"
         figure = Measurement(_NAME, name, _UNIT, rate, (batch / high, batch / low), len(rates), told, against, device)
-        yield replace(figure, noise_floor=noise_floor(timings))
+        yield replace(figure, noise_floor=floor)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from makeweight_probe import arm, batches, blocks
-from makeweight_probe.arm import SHORTEST_TIMED_NS, Here
+from makeweight_probe.arm import Here
 from makeweight_probe.blocks import (
     ARMS,
     BATCH_ROUNDS,
@@ -19,6 +19,7 @@ from makeweight_probe.blocks import (
     TRIAL_NS,
     TRIALS,
 )
+from makeweight_probe.clock import SHORTEST_TIMED_NS
 from makeweight_probe.job import BlocksJob, Cold, Model, Result
 from makeweight_probe.session import Feeds
 

@@ -9,9 +9,9 @@ import pytest
 
 from makeweight.measure import latency
 from makeweight.measure.timings import Timings
-from makeweight_probe import blocks, clock
+from makeweight_probe import batches, blocks, clock
 from makeweight_probe.arm import Times
-from makeweight_probe.job import BlocksJob, Model
+from makeweight_probe.job import BlocksJob, MatrixJob, Model
 
 
 def going(step: int, reading: int = 50) -> Callable[[], int]:
@@ -47,6 +47,9 @@ class Arm:
             times.append((self._now // 4_000_000 - begun // 4_000_000) * 4e6 / inner)
         return {"wall": times}
 
+    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:  # noqa: ARG002
+        return float(np.median(self.block(0, warming + runs, inner)["wall"][warming:]))
+
 
 def test_a_coarse_clock_times_several_together_and_its_step_is_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Times of 6.0 and 7.3 ms were told as 4 or 8, by clocks that differed by nothing."""
@@ -58,5 +61,17 @@ def test_a_coarse_clock_times_several_together_and_its_step_is_noise(monkeypatch
     assert result.facts["inner"] >= 100 * 4 / 8
     assert np.median(result.samples["wall_b"]) / np.median(result.samples["wall_a"]) == pytest.approx(7.3 / 6, rel=0.02)
     result.facts.update(apart=False, identity={})
-    floor = latency.noise_floor(Timings((result,), {}))
-    assert 0.005 < floor < 0.02
+    taken = Timings((result,), {})
+    assert 0.005 < latency.noise_floor(taken) < 0.02
+    assert taken.step("cold") == 4_000_000, "single runs are timed one by one"
+
+
+def test_batches_are_timed_by_the_same_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "step_ns", lambda: 4_000_000)
+    a, b = (Model("onnxruntime", path, 1) for path in "ab")
+    job = MatrixJob(a, b, "inputs.npz", False, (8,), 1, 20, 60.0, 1)
+    arms = {"a": Arm(6_000_000), "b": Arm(7_300_000), "control": Arm(6_000_000)}
+    result = batches.measure(job, arms, alike=True)  # type: ignore[arg-type]
+    ratio = np.median(result.samples["batch8_b"]) / np.median(result.samples["batch8_a"])
+    assert ratio == pytest.approx(7.3 / 6, rel=0.02)
+    assert 0.005 < latency.noise_floor(Timings((result,), {}), "batch8") < 0.02
