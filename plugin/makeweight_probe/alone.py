@@ -20,6 +20,10 @@ anybody."""
 MACHINE = Path("/sys/devices/system/cpu")
 """A folder of the kernel's that every account may open, and so lock (flock(2)), and none may put a link or anything
 else in the place of. A container that has a /sys of its own sees another one."""
+FOUND_BY_ALL = Path("/tmp")  # noqa: S108 - what lies there is opened as `locked` says
+"""Where all accounts find the same file, whatever TMPDIR each has."""
+OTHERWISE = FOUND_BY_ALL / "makeweight.lock"
+"""What is locked on a system that has no such folder, as macOS."""
 _LOOK = 0.25
 """Seconds between looks at a lock that is waited for only so long."""
 _MODE = 0o644
@@ -32,16 +36,12 @@ class StillHeld(Exception):
     """Another has held the lock for as long as it was waited for."""
 
 
-def place(otherwise: Path | None = None) -> Path | None:
-    """What is locked while something is measured here; None: nothing.
-
-    Args:
-        otherwise: what to lock where nothing is named and this system has no folder that all accounts see.
-    """
+def place() -> Path | None:
+    """What is locked while something is measured here; None: nothing."""
     named = os.environ.get(LOCK)
     if named is not None:
         return Path(named) if named else None
-    return MACHINE if MACHINE.is_dir() else otherwise
+    return MACHINE if MACHINE.is_dir() else OTHERWISE
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def alone() -> Iterator[None]:
             try:
                 stack.enter_context(locked(path, waited))
             except OSError as error:
-                if path != MACHINE and error.errno == errno.ENOENT:
+                if os.environ.get(LOCK) and error.errno == errno.ENOENT:
                     raise ProbeFailed(f"{LOCK} names {path}, in a folder that is not there") from error
                 sys.stderr.write(f"{unheld(path, error)}\n")
         yield

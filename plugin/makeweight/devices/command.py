@@ -24,14 +24,12 @@ from makeweight.programs import lines
 from makeweight.programs.lines import Unit
 from makeweight.programs.program import Garbage, Told, shortened
 from makeweight_probe import meters
-from makeweight_probe.alone import StillHeld, locked, unheld
+from makeweight_probe.alone import FOUND_BY_ALL, StillHeld, locked, unheld
 from makeweight_probe.job import Model
 from makeweight_probe.last_words import ended, last_line
 from makeweight_probe.power import NoMeter
 
 _ALWAYS = ("model", "folder", "threads", "runs", "inputs")
-_SHARED = Path("/tmp")  # noqa: S108 - what lies there is opened as `locked` says
-"""Where all accounts of this computer find what is locked, whatever TMPDIR each has."""
 # What may be a path in a command, also in one that a shell is given as a word.
 _PATH = re.compile(r"[^\s\"'`=;|&()<>$:,]+")
 _PLACES = {
@@ -174,7 +172,7 @@ class Command:
     def alone(self, tell: Callable[[str], None]) -> Iterator[None]:
         """One at a time of those that go by the same command, of whatever account."""
         of = hashlib.sha256(self.options.run.encode()).hexdigest()
-        path, patience = _SHARED / f"makeweight-command-{of}.lock", self.options.patience
+        path, patience = FOUND_BY_ALL / f"makeweight-command-{of}.lock", self.options.patience
 
         def waited() -> None:
             tell(f"another measurement by `{self.program}` ran: waited for its end")

@@ -22,7 +22,6 @@ from pydantic import Field
 from makeweight.devices.again import once_more
 from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp, ProbedOptions
 from makeweight.devices.kept import aged, arrived, arriving, cleared, used
-from makeweight.devices.locking import named as locking
 from makeweight.devices.side_by_side import hash_of, named
 from makeweight.devices.ssh_refusals import broken, refusal, unheard
 from makeweight.devices.watched import BEGINS, LOST, attended, code_of, watched
@@ -131,7 +130,7 @@ class Ssh:
         return f"{folder}/{files[0].name}"
 
     def run(self, command: Sequence[str]) -> Ended:
-        program = watched(shlex.join(command), locking(f"{_FOLDER}/lock"))
+        program = watched(shlex.join(command))
 
         def begun() -> Ended:
             with attended() as waiting:

@@ -171,7 +171,7 @@ def _alone(folder: Path) -> Iterator[None]:
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)
-    locked = place((folder / "measuring.lock").resolve())
+    locked = place()
     # workers have it too, and may be in other folders
     os.environ[LOCK] = "" if locked is None else str(locked.absolute())
     with (folder / "lock").open("a") as lock:

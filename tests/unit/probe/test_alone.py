@@ -61,13 +61,19 @@ def test_what_all_accounts_see_can_be_locked_by_who_may_only_read_it(
     assert capsys.readouterr().err == "another measurement ran on this machine: waited for its end\n"
 
 
-def test_where_no_account_sees_the_same_a_file_is_locked_if_one_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_there_is_no_such_folder_a_file_is_locked_that_all_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As on a Mac."""
+    """As on a Mac. What is named counts before either."""
     monkeypatch.delenv(LOCK)
     monkeypatch.setattr(machine, "MACHINE", tmp_path / "none")
-    assert (place(), place(tmp_path / "own")) == (None, tmp_path / "own")
+    assert place() == Path("/tmp/makeweight.lock")  # noqa: S108
+    monkeypatch.setattr(machine, "OTHERWISE", tmp_path / "all")
+    with alone():
+        assert (tmp_path / "all").is_file()
+    monkeypatch.setattr(machine, "OTHERWISE", tmp_path / "no folder/all")
+    with alone():
+        assert "cannot be locked (No such file or directory)" in capsys.readouterr().err
     monkeypatch.setenv(LOCK, str(tmp_path / "named"))
     with alone():
         assert (tmp_path / "named").is_file()
