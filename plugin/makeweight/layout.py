@@ -69,6 +69,14 @@ class Layout:
         """The folder of what a variant's trainings have reached; none once it is made."""
         return self.root / OWN / TRAININGS / variant
 
+    @property
+    def attempts(self) -> Path:
+        """The folder of what is noted of benchmarks that did not come to their end."""
+        return self.root / OWN / "attempts"
+
+    def attempt(self, variant: str, device: str) -> Path:
+        return self.attempts / variant / f"{device}.json"
+
     def timings(self, variant: str, device: str) -> Path:
         """Raw samples of a benchmark; decisions about latency replay from it."""
         return self.root / "samples" / variant / f"{device}.npz"

@@ -13,6 +13,8 @@ from onnx import numpy_helper
 
 from makeweight.artifact import artifact
 from makeweight.cli import main
+from makeweight.devices.device import DeviceFailed
+from makeweight.evidence import benchmark
 
 pytestmark = pytest.mark.usefixtures("probed_here")
 
@@ -68,6 +70,24 @@ def _fail(root: Path, reason: str) -> None:
     (folder / "model.onnx").unlink()
     failed = replace(artifact.read(folder), status="failed", reason=reason, model=None)
     artifact.write(folder, failed)
+
+
+def test_a_gate_says_that_figures_are_older_than_the_last_attempt(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stay, and so does what was decided on them."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise DeviceFailed("the connection was lost", where="device `here`")
+
+    assert main(["report"]) == 0
+    decided = main(["gate"])
+    monkeypatch.setattr(benchmark, "carry_out", lost)
+    capsys.readouterr()
+    assert main("benchmark good --device here".split()) == 4
+    assert main(["gate"]) == decided
+    told = " ".join(capsys.readouterr().out.split())
+    assert "note: `good` was to be measured anew on `here`, and was not: device `here`: the connection was lost" in told
 
 
 def test_a_variant_that_answers_nan_fails_though_no_rule_speaks_of_accuracy(repository: Path) -> None:

@@ -76,9 +76,9 @@ def carry_out(
             free_batch=batches and project.model.batch is None and baseline.free_batch and variant.free_batch,
             inputs_b=samples.in_types_of(b, a, inputs, Path(folder, "inputs.npz")),
         )
-        whole = None
+        # hashed before they are sent, like what follows: they may be made anew while it is measured
+        fed, whole = sha256_of(inputs), None
         if around and project.pipeline is not None:
-            # hashed before it is sent: it may be edited while it is measured
             whole = keys.pipeline(project.pipeline, name, project.code.digest(), hash_of(raw))
             sent = pipelines.packed(project.pipeline, project.code, raw, {BASELINE: a, name: b}, Path(folder))
             pair = replace(pair, around=(sent[BASELINE], sent[name]))
@@ -90,7 +90,7 @@ def carry_out(
         runtimes=[a.runtime, b.runtime],
         identity=taken.identity,
         threads=options.threads,
-        inputs=sha256_of(inputs),
+        inputs=fed,
         setting=options.setting,
         execution_provider=options.execution_provider,
         pipeline=whole,

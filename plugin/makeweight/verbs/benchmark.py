@@ -12,7 +12,7 @@ from makeweight.bench.aim import Aim, from_rules
 from makeweight.budget.measurand import Measurand, headline
 from makeweight.budget.metric import METRICS
 from makeweight.devices import record
-from makeweight.evidence import benchmark
+from makeweight.evidence import attempts, benchmark
 from makeweight.layout import BASELINE
 from makeweight.measure import end_to_end, timings
 from makeweight.measure.memory import Facts
@@ -41,6 +41,9 @@ def run(
     seconds: more, or less, than the device's; all of them are spent where that narrows what a rule is held against.
     held: what the measuring is done in, before anything is written.
     memory: what benchmarks before this one were told of the baseline's, by device; this one adds its own.
+
+    Raises:
+        DeviceFailed: the device was lost. What was measured before stays, see `evidence/attempts.py`.
     """
     project.variant(name)
     layout, entry = project.layout, project.device(device_name)
@@ -59,11 +62,12 @@ def run(
     progress.say(f"{name} beside baseline on {device_name}: at most {entry.options.seconds:g} s of measuring")
     memory = {} if memory is None else memory
     before = memory.get(device_name, ())
-    done = benchmark.carry_out(project, entry, name, base, manifest, aim, progress, held=held, memory=before)
-    taken, figures = done.taken, done.figures
-    memory[device_name] = taken.memory["a"]
-    timings.write(layout.timings(name, device_name), taken)
-    atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(figures))
+    with attempts.noted(layout, name, device_name):
+        done = benchmark.carry_out(project, entry, name, base, manifest, aim, progress, held=held, memory=before)
+        taken, figures = done.taken, done.figures
+        memory[device_name] = taken.memory["a"]
+        timings.write(layout.timings(name, device_name), taken)
+        atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(figures))
     ratio = next(figure for figure in figures if figure.measurand == headline("latency").compared("ratio"))
     if ratio.value is not None and ratio.interval is not None:
         low, high = ratio.interval

@@ -12,6 +12,8 @@ import makeweight
 from makeweight.artifact.files import sha256_of
 from makeweight.decide import decide, verdict
 from makeweight.decide.verdict import Verdict
+from makeweight.evidence import attempts
+from makeweight.layout import Layout
 from makeweight.proof import fresh
 from makeweight.report import junit as forms
 from makeweight.report import terminal
@@ -21,8 +23,8 @@ from makeweight_base.errors import Exit
 
 
 def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | None = None) -> Exit:
-    """Without `files`, what `report` decided, stale where what it decided on changed; with them, what the project's
-    budget says to just these figures.
+    """Without `files`, what `report` decided, stale where what it decided on changed, and with a notice of figures that
+    are older than the last attempt to measure them; with them, what the project's budget says to just these figures.
 
     Args:
         junit: where to write the verdict as JUnit XML as well.
@@ -35,6 +37,7 @@ def run(root: Path, files: Sequence[Path] = (), *, as_json: bool, junit: Path | 
         content = Content(_decided(root, files), html="none, only these files were read")
     else:
         decided, manifests, profiles = fresh.with_evidence(root)
+        decided = replace(decided, notices=[*decided.notices, *attempts.older(Layout(root), decided)])
         taken = (OperatorTimes(device, variant, *both) for (variant, device), both in profiles.items())
         content = Content(decided, manifests, operators=tuple(taken))
     if junit is not None:
