@@ -23,7 +23,8 @@ _SECTIONS = {
     "cpuinfo": "cat /proc/cpuinfo",
     "machine": "uname -m",
     "board": "tr -d '\\000' </proc/device-tree/model",
-    "cores": "nproc",
+    # also those that are switched off at the moment, as phones do to save power or cool down
+    "cores": "nproc --all || nproc",
     "load": "cat /proc/loadavg",
     "governors": "cat /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
     "frequencies": "cat /sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq",

@@ -44,6 +44,11 @@ _CASES = (
         "nothing there answers adb",
         "Switch on wireless debugging there, pair with it once (`adb pair HOST:PORT`), and mend `serial:`.",
     ),
+    Case(
+        "target doesn't support pty args",
+        "its Android is older than 7, whose adb tells nothing of how a program ended",
+        "Take a device with Android 7 or newer.",
+    ),
     Case("failed to authenticate", "it has not allowed this computer to reach it", "Allow it on its screen."),
     Case("no space left on device", "it is full", "Make room there; what makeweight keeps is FOLDER."),
     Case("read-only file system", "FOLDER cannot be written to there", "See whether its storage is in order."),

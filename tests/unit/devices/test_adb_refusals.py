@@ -13,10 +13,14 @@ from makeweight.devices.adb_refusals import program_refusal, refusal
         ("error: insufficient permissions for device: verify udev rules.\n", "this user may not reach it over USB"),
         ("adb: error: failed to copy: No space left on device\n", "it is full"),
         ("error: device '8A1X' not found\n", "there is no device `8A1X`"),
+        (
+            "error: target doesn't support PTY args -Tt\n",
+            "its Android is older than 7, whose adb tells nothing of how a program ended",
+        ),
         ("error: closed\n", "error: closed"),
         ("", "the connection was lost"),
     ],
-    ids=["shy", "no-permissions", "insufficient", "full", "another", "unknown", "nothing"],
+    ids=["shy", "no-permissions", "insufficient", "full", "another", "old", "unknown", "nothing"],
 )
 def test_what_adb_says_is_told_in_words_that_help(said: str, what: str) -> None:
     told = refusal("pixel", "8A1X", "/data/local/tmp/makeweight", said)
