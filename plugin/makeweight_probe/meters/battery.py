@@ -57,7 +57,12 @@ def watts(supplies: Supplies, where: str) -> float:
     for name, files in supplies.items():
         if name not in found and files.get("type") != "Battery" and files.get("online", "0") not in ("", "0"):
             raise NoMeter(f"the battery is not what it runs on: {name} is plugged in (adb works over Wi-Fi, too)")
-    return sum(_watts(name, files) for name, files in found.items())
+    # of two, a laptop empties one after the other
+    emptying = {name: files for name, files in found.items() if files.get("status") == "Discharging"}
+    if not emptying or any(files.get("status") == "Charging" for files in found.values()):
+        name, status = next((n, f.get("status", "Unknown")) for n, f in found.items() if n not in emptying)
+        raise NoMeter(f"the battery {name} is not emptying (`{status}`): pull the plug (adb works over Wi-Fi, too)")
+    return sum(_watts(name, files) for name, files in emptying.items())
 
 
 def _batteries(supplies: Supplies, where: str) -> dict[str, Mapping[str, str]]:
@@ -73,9 +78,6 @@ def _batteries(supplies: Supplies, where: str) -> dict[str, Mapping[str, str]]:
 
 
 def _watts(name: str, files: Mapping[str, str]) -> float:
-    status = files.get("status", "Unknown")
-    if status != "Discharging":
-        raise NoMeter(f"the battery {name} is not emptying (`{status}`): pull the plug (adb works over Wi-Fi, too)")
     if (power := _number(files, "power_now")) is not None and "current_now" not in files:
         return abs(power) * _MICRO
     current, voltage = _number(files, "current_now"), _number(files, "voltage_now")

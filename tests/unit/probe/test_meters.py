@@ -311,6 +311,18 @@ def test_a_battery_that_empties(tmp_path: Path, files: dict[str, str], watts: fl
         meter.joules()
 
 
+def test_of_two_batteries_one_rests_while_the_other_empties(tmp_path: Path) -> None:
+    files = {"type": "Battery", "current_now": "2000000", "voltage_now": "11000000"}
+    both = {"bat0": {**files, "status": "Not charging"}, "bat1": {**files, "status": "Discharging"}}
+    meter = battery.open_meter(supplies(tmp_path, **both), clock := Clock())
+    before = meter.joules()
+    clock.now = 1.0
+    assert meter.joules() - before == pytest.approx(22)
+    supplies(tmp_path, bat0={"status": "Charging"})
+    with pytest.raises(NoMeter, match="the battery bat0 is not emptying"):
+        meter.joules()
+
+
 @pytest.mark.parametrize(
     ("trees", "said"),
     [
