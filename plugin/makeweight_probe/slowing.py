@@ -74,12 +74,16 @@ def _slows(device: Path) -> bool:
 
 
 def _events(cpus: list[Path]) -> int | None:
-    """Of a package each of its processors tells the same number, so the largest counts."""
-    cores = [sysfs.number(cpu / "thermal_throttle/core_throttle_count") for cpu in cpus]
-    packages = [sysfs.number(cpu / "thermal_throttle/package_throttle_count") for cpu in cpus]
-    known = [count for count in cores if count is not None]
-    whole = max((count for count in packages if count is not None), default=None)
-    return None if not known and whole is None else sum(known) + (whole or 0)
+    """The threads of a core tell the same number, and so do the processors of a package: the largest counts of each."""
+    found: dict[tuple[str, ...], int] = {}
+    for cpu in cpus:
+        package, core = (sysfs.value(cpu / f"topology/{name}") for name in ("physical_package_id", "core_id"))
+        of_core = ("core", package or "", core or cpu.name)
+        for of, kind in ((of_core, "core"), (("package", package or ""), "package")):
+            count = sysfs.number(cpu / f"thermal_throttle/{kind}_throttle_count")
+            if count is not None:
+                found[of] = max(count, found.get(of, 0))
+    return sum(found.values()) if found else None
 
 
 def _cooling(root: Path) -> list[str]:

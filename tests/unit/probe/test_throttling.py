@@ -86,6 +86,23 @@ def test_what_slows_it_is_named(board: Path, change: dict[str, object], says: st
     assert throttling.objection(before, after) == says
 
 
+def test_of_several_packages_each_counts_and_of_a_core_its_threads_once(tmp_path: Path) -> None:
+    """A server of two: what one of them counted for years does not hide what the other does now."""
+    files: dict[str, object] = {}
+    for number, (package, core, seen) in enumerate(((0, 0, 1000), (0, 0, 1000), (1, 0, 3), (1, 1, 3))):
+        cpu = CPU.format(number)
+        files |= {f"{cpu}/topology/physical_package_id": package, f"{cpu}/topology/core_id": core}
+        files |= {f"{cpu}/thermal_throttle/core_throttle_count": 7}
+        files |= {f"{cpu}/thermal_throttle/package_throttle_count": seen}
+    before = conditions(written(tmp_path, files))
+    of_a_package = {f"{CPU.format(n)}/thermal_throttle/package_throttle_count": 4 for n in (2, 3)}
+    said = throttling.objection(before, conditions(written(tmp_path, of_a_package)))
+    assert said == "the processor was throttled 1 time"
+    of_a_core = {f"{CPU.format(n)}/thermal_throttle/core_throttle_count": 8 for n in (0, 1)}
+    said = throttling.objection(before, conditions(written(tmp_path, of_a_core)))
+    assert said == "the processor was throttled 2 times"
+
+
 def test_what_slowed_it_only_at_the_beginning_counts_too_and_what_rose_before_does_not(board: Path) -> None:
     usual = conditions(board)
     cooled = conditions(written(board, {"class/thermal/cooling_device1/cur_state": 1}))
