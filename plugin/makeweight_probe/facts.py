@@ -10,7 +10,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight_probe import android, cpuinfo, darwin, gpu, heat, kinds, quota, sessions, slowing, sysfs
+from makeweight_probe import (
+    android,
+    cpuinfo,
+    darwin,
+    gpu,
+    heat,
+    kinds,
+    quota,
+    sessions,
+    slowing,
+    stolen,
+    supply,
+    sysfs,
+)
 from makeweight_probe.isa import telling
 from makeweight_probe.job import CPU, FactsJob, Result
 
@@ -79,7 +92,7 @@ def emulated_here() -> bool:
 def conditions() -> dict[str, Any]:
     """What may be another at the next call: load, temperature, which processors this process may run on, of which kinds
     these are where they are several, governor and frequency of the first of these, the mode of power, the kernel, what
-    slows it down or limits what it may compute. None: not told by this system."""
+    slows it down or limits what it may compute, what its host takes of it. None: not told by this system."""
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     cpufreq = f"{_CPUS}/cpu{cpus[0] if cpus else 0}/cpufreq"
     own = {
@@ -92,15 +105,17 @@ def conditions() -> dict[str, Any]:
         "power_mode": _power_mode(cpufreq),
         "kernel": platform.release() or None,
         "throttling": {**slowing.state(used=cpus), "quota": quota.state()},
+        "stolen": stolen.state(cpus),
     }
     told = android.told_here()
     return own if told is None else android.added(own, told)
 
 
 def _power_mode(cpufreq: str) -> str | None:
-    """What was chosen between speed and power: of a laptop, of its processor, of NVIDIA's Jetsons."""
+    """What was chosen between speed and power: of a laptop, of its processor, of NVIDIA's Jetsons; and what it runs
+    on."""
     told = (sysfs.value(path) for path in (_PROFILE, f"{cpufreq}/energy_performance_preference", _JETSON))
-    return ", ".join(filter(None, told)) or None
+    return ", ".join(filter(None, (*told, supply.source()))) or None
 
 
 def _load() -> float | None:

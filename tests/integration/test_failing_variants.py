@@ -84,7 +84,7 @@ def test_a_gate_says_that_figures_are_older_than_the_last_attempt(
     decided = main(["gate"])
     monkeypatch.setattr(benchmark, "carry_out", lost)
     capsys.readouterr()
-    assert main("benchmark good --device here".split()) == 4
+    assert main(["benchmark", "good", "--device", "here"]) == 4
     assert main(["gate"]) == decided
     told = " ".join(capsys.readouterr().out.split())
     assert "note: `good` was to be measured anew on `here`, and was not: device `here`: the connection was lost" in told

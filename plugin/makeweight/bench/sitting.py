@@ -17,7 +17,7 @@ from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe import room, throttling
+from makeweight_probe import room, stolen, throttling
 from makeweight_probe.job import (
     BlocksJob,
     Cold,
@@ -135,6 +135,9 @@ def carry_out(
     results = _launched(options, of_models, decided, rest, progress)
     for remark in room.remarks(results[0].facts.get("before", {}), max(pair.a.threads, pair.b.threads)):
         progress.say(f"  {remark}")
+    states = ((each.facts.get("before", {}), each.facts.get("after", {})) for each in results)
+    if (said := stolen.remark(states)) is not None:
+        progress.say(f"  {said}")
     whole: tuple[Result, ...] = ()
     if pair.around is not None:
         progress.say("  end to end: from a raw sample to what is made of the answer")

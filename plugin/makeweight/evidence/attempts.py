@@ -87,7 +87,9 @@ def _records(plain: Iterable[Mapping[str, Any]]) -> Iterator[Measurement]:
 def _values(figures: Iterable[Measurement], variant: str, device: str) -> Figures:
     """Growth since a merge base is measured by itself."""
     own = (each for each in figures if (each.variant, each.device) == (variant, device))
-    return {each.measurand.name: each.value for each in own if each.value is not None and each.comparison != "regression"}
+    return {
+        each.measurand.name: each.value for each in own if each.value is not None and each.comparison != "regression"
+    }
 
 
 def _note(place: Path, figures: Figures, reason: str) -> None:

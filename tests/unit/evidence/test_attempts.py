@@ -31,7 +31,10 @@ def decided(figures: list[Measurement]) -> Verdict:
 def layout(tmp_path: Path) -> Layout:
     """Of a project that was measured and decided on."""
     at = Layout(tmp_path)
-    for path, text in ((at.benchmark("int8", "pi.5"), measurement.dumps(of(0.002))), (at.verdict, dumps(decided(of(0.002))))):
+    for path, text in (
+        (at.benchmark("int8", "pi.5"), measurement.dumps(of(0.002))),
+        (at.verdict, dumps(decided(of(0.002)))),
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return at

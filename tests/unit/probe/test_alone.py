@@ -67,7 +67,7 @@ def test_where_there_is_no_such_folder_a_file_is_locked_that_all_find(
     """As on a Mac. What is named counts before either."""
     monkeypatch.delenv(LOCK)
     monkeypatch.setattr(machine, "MACHINE", tmp_path / "none")
-    assert place() == Path("/tmp/makeweight.lock")  # noqa: S108
+    assert place() == Path("/tmp/makeweight.lock")
     monkeypatch.setattr(machine, "OTHERWISE", tmp_path / "all")
     with alone():
         assert (tmp_path / "all").is_file()

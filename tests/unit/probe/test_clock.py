@@ -47,7 +47,7 @@ class Arm:
             times.append((self._now // 4_000_000 - begun // 4_000_000) * 4e6 / inner)
         return {"wall": times}
 
-    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:  # noqa: ARG002
+    def batch(self, size: int, warming: int, runs: int, inner: int) -> float:
         return float(np.median(self.block(0, warming + runs, inner)["wall"][warming:]))
 
 

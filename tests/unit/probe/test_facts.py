@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from makeweight.devices import record
-from makeweight_probe import darwin, facts, sysfs
+from makeweight_probe import darwin, facts, stolen, supply, sysfs, throttling
 
 
 def test_the_identity_is_the_same_each_time_and_survives_json() -> None:
@@ -27,7 +27,7 @@ def test_conditions_are_no_part_of_the_identity() -> None:
     assert not facts.identity().keys() & conditions.keys()
     assert set(conditions) == {
         "load", "governor", "frequency_khz", "temperature_millicelsius", "cpus", "kinds", "power_mode", "kernel",
-        "throttling",
+        "throttling", "stolen",
     }  # fmt: skip
 
 
@@ -126,3 +126,39 @@ def test_the_mode_of_power_is_told_where_there_is_one(monkeypatch: pytest.Monkey
     assert facts.conditions()["power_mode"] == "low-power, balance_power"
     files.clear()
     assert facts.conditions()["power_mode"] is None
+
+
+def test_a_laptop_whose_plug_is_pulled_meanwhile_is_slowed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"BAT0/type": "Battery", "BAT0/status": "Charging", "AC/type": "Mains", "AC/online": "1"}
+    files |= {"hid/type": "Battery", "hid/scope": "Device", "hid/status": "Discharging"}
+
+    def told(**changed: str) -> str | None:
+        for name, text in {**files, **{name.replace("_", "/"): text for name, text in changed.items()}}.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(f"{text}\n")
+        return supply.source(tmp_path)
+
+    before, after = told(), told(BAT0_status="Discharging", AC_online="0")
+    assert (before, after) == ("on mains", "on battery")
+    assert told(BAT0_status="Discharging") == "on mains", "as where it takes more than the plug gives"
+    assert supply.source(tmp_path / "none") is None
+    said = throttling.objection({"power_mode": f"balanced, {before}"}, {"power_mode": f"balanced, {after}"})
+    assert said == "its mode of power changed from balanced, on mains to balanced, on battery"
+
+
+def test_what_the_host_of_a_virtual_machine_takes_is_told(tmp_path: Path) -> None:
+    def state(*stolen_ticks: int) -> dict[str, object]:
+        rows = [f"cpu{n} 100 5 20 7000 9 3 2 {each} 0 0" for n, each in enumerate(stolen_ticks)]
+        (tmp_path / "stat").write_text("\n".join(["cpu  1 1 1 1 1 1 1 1 0 0", *rows, "intr 5", "btime 1"]))
+        return {"stolen": stolen.state([0, 2], tmp_path / "stat")}
+
+    assert state(4, 50, 6) == {"stolen": {"worked": 260, "stolen": 10}}
+    busy = {"stolen": {"worked": 340, "stolen": 30}}
+    assert "took 20% of its processors' time" in str(stolen.remark([(state(4, 50, 6), busy), ({}, {"stolen": None})]))
+    assert stolen.remark([(state(4, 50, 6), {"stolen": {"worked": 640, "stolen": 20}})]) is None, "a fortieth"
+    assert stolen.remark([(busy, busy)]) is None
+    assert stolen.state(None, tmp_path / "none") is None
+    (tmp_path / "stat").write_text("cpu0 1 2 3 4\n")
+    assert stolen.state(None, tmp_path / "stat") is None, "of an old kernel"
