@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import glob
 import json
 import os
@@ -30,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with _telling(path):
         _clear_the_ground(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
+        _hold(handle)
     temporary = Path(name)
     try:
         with _telling(path, _DISK):
@@ -42,6 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
     finally:
+        os.close(handle)
         _remove(temporary)
 
 
@@ -55,6 +57,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     with _telling(path):
         _clear_the_ground(path)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+        handle = os.open(temporary, os.O_RDONLY)
+        _hold(handle)
     old = temporary.with_suffix(".old.part")
     try:
         with _telling(path, _DISK):
@@ -71,6 +75,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                     old.replace(path)
                 raise
     finally:
+        os.close(handle)
         _remove(temporary)
         _remove(old)
 
@@ -90,10 +95,35 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _clear_the_ground(path: Path) -> None:
-    """Make the parent folder, and sweep away what a killed process left of its own attempt at the same file."""
+    """Make the parent folder, and sweep away what a killed process left of its own attempt at the same file. What
+    another is still at work on stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        _remove(left)
+        if not _is_held(left):
+            _remove(left)
+
+
+def _hold(handle: int) -> bool:
+    """Lock what is being written, so that nobody takes it for something that was left: the system takes the lock from a
+    process that ends, however it ends. False: another has it. Where a file system has no locks, nobody has."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return not _hold(handle)
+    finally:
+        os.close(handle)
 
 
 def _remove(path: Path) -> None:

@@ -49,6 +49,6 @@ def remark(states: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str
     if share < _LEAST:
         return None
     return (
-        f"its host took {share:.0%} of its processors' time meanwhile (stolen time): times are longer by that, and a ratio "
-        "holds, since both models have their turns. Give the virtual machine processors of its own"
+        f"its host took {share:.0%} of its processors' time meanwhile (stolen time): times are longer by that, and a "
+        "ratio holds, since both models have their turns. Give the virtual machine processors of its own"
     )

@@ -201,6 +201,21 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(
     assert everything(tmp_path) == ["int8", "model.onnx"]
 
 
+def test_what_another_is_still_at_work_on_stays(tmp_path: Path) -> None:
+    """Two that write the same: the later to end has the name, and neither takes what is half done for a leftover."""
+    with replacing(tmp_path / "here.json") as first:
+        first.write_text("first")
+        write_text(tmp_path / "here.json", "second")
+        assert (tmp_path / "here.json").read_text() == "second"
+    assert (tmp_path / "here.json").read_text() == "first"
+    with replacing_folder(tmp_path / "int8") as training:
+        (training / "model").write_text("after hours")
+        with replacing_folder(tmp_path / "int8") as beside:
+            (beside / "model").write_text("at once")
+    assert (tmp_path / "int8/model").read_text() == "after hours"
+    assert everything(tmp_path) == ["here.json", "int8", "model"]
+
+
 def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
     (tmp_path / ".model.onnx.abc.part").write_text("half")
     (tmp_path / ".int8.abc.part").mkdir()
