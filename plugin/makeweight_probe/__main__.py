@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from makeweight_probe import ProbeFailed
+from makeweight_probe import ArmKilled, ProbeFailed
 from makeweight_probe.alone import alone
 from makeweight_probe.job import (
     AnswersJob,
@@ -42,8 +42,15 @@ NO_PROVIDER = 5
 """The same where what a model is to be computed by, such as a GPU, is not there."""
 NO_SETTING = 6
 """The same where something is to be changed on the machine meanwhile and cannot be."""
+LOST = 7
+"""The same where a process that it had for a model was ended from outside, or does not answer."""
 
-_CODES: dict[type[ProbeFailed], int] = {NoSession: NO_RUNTIME, NoProvider: NO_PROVIDER, NoSetting: NO_SETTING}
+_CODES: dict[type[ProbeFailed], int] = {
+    NoSession: NO_RUNTIME,
+    NoProvider: NO_PROVIDER,
+    NoSetting: NO_SETTING,
+    ArmKilled: LOST,
+}
 
 _ASKED = {FactsJob: "facts:ask", LackingJob: "lacking:ask", AnswersJob: "answers:ask"}
 """What carries out jobs that others may run beside: module and function, by kind."""

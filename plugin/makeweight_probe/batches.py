@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import ProbeFailed, in_a_line
+from makeweight_probe import ArmLost, ProbeFailed, in_a_line
 from makeweight_probe.arm import COLD_NS, Arm
 from makeweight_probe.clock import step_ns, together
 from makeweight_probe.job import MatrixJob, Result
-from makeweight_probe.worker import ArmLost
 
 UNLIKE = "the samples have different sizes, so they make no batch"
 TURN_NS = 5e6

@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from typing import IO, Any, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import ProbeFailed, inputs, sessions
+from makeweight_probe import ArmKilled, ArmLost, ProbeFailed, inputs, sessions
 from makeweight_probe.answering import answering
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
@@ -33,12 +34,10 @@ Say = Callable[[Mapping[str, object]], None]
 
 TO_ANSWER = 600.0
 """Seconds that an arm gets for one answer, besides the time that its job may take: loading is the longest."""
+_KILLED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What a process is ended by from outside."""
 _TO_END = 5.0
 """Seconds that a process gets to end by itself."""
-
-
-class ArmLost(ProbeFailed):
-    """The process of an arm ended before its time, or does not answer any more."""
 
 
 class Worker:
@@ -128,7 +127,7 @@ class Worker:
     def _heard(self) -> dict[str, Any]:
         # nothing is left over in the reader's buffer: each command has one answer
         if not select.select([self._answers], [], [], self._patience)[0]:
-            raise ArmLost(f"the process of arm {self._name} has not answered for {self._patience:g} s")
+            raise ArmKilled(f"the process of arm {self._name} has not answered for {self._patience:g} s")
         line = self._answers.readline()
         if not line.endswith("\n"):
             raise self._lost()
@@ -144,7 +143,8 @@ class Worker:
     def _lost(self) -> ArmLost:
         code = self._ended()
         self._errors.seek(0)
-        return ArmLost(f"the process of arm {self._name} ended with {ended(code, self._errors.read())}")
+        kind = ArmKilled if -code in _KILLED else ArmLost
+        return kind(f"the process of arm {self._name} ended with {ended(code, self._errors.read())}")
 
     def _ended(self) -> int:
         try:

@@ -12,8 +12,9 @@ import pytest
 import tiny_models
 
 from makeweight.measure.samples import store
+from makeweight_probe import ArmKilled, ArmLost
 from makeweight_probe.job import Model
-from makeweight_probe.worker import ArmLost, Worker
+from makeweight_probe.worker import Worker
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_one_that_hangs_in_a_run_is_given_up_and_ended(folder: Path) -> None:
     with worker(folder, sys.executable, "-c", running("time.sleep(600)")) as arm:
         arm.wait()
         arm._patience = 0.2  # loading may take longer
-        with pytest.raises(ArmLost, match=r"the process of arm b has not answered for 0\.2 s"):
+        with pytest.raises(ArmKilled, match=r"the process of arm b has not answered for 0\.2 s"):
             arm.block(0, 1, 1)
         pid = arm.pid
     assert not alive(pid)
@@ -81,7 +82,7 @@ def test_one_that_is_killed_is_lost_and_not_waited_for(folder: Path) -> None:
     with worker(folder) as arm:
         arm.wait()
         os.kill(arm.pid, signal.SIGKILL)
-        with pytest.raises(ArmLost, match="the process of arm b ended with signal 9: it said nothing"):
+        with pytest.raises(ArmKilled, match="the process of arm b ended with signal 9: it said nothing"):
             arm.block(0, 5, 1)
 
 

@@ -18,7 +18,7 @@ from makeweight.artifact import model as artifact
 from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
 from makeweight.devices.side_by_side import named
 from makeweight_probe import in_a_line, last_words
-from makeweight_probe.__main__ import NO_PROVIDER, NO_RUNTIME, NO_SETTING, REFUSED
+from makeweight_probe.__main__ import LOST, NO_PROVIDER, NO_RUNTIME, NO_SETTING, REFUSED
 from makeweight_probe.job import CPU, FactsJob, Job, LackingJob, Model, Result, Setting, dump_job, load_result
 
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
@@ -33,6 +33,7 @@ _NO_OPERATOR = (
     "unresolved custom op",
 )
 """What runtimes say of a model that is none of their version, or was optimised for another kind of processor."""
+_SHORT_OF_MEMORY = "Run again; if it was killed, the machine may be short of memory."
 _FULL = "No space left on device"
 """What Python says of a full disk."""
 _TOLD = 8
@@ -56,6 +57,8 @@ class JobFailed(DeviceFailed):
         elif self.code in (REFUSED, NO_RUNTIME, NO_PROVIDER, NO_SETTING):
             self.of_device = self.code in (NO_PROVIDER, NO_SETTING)
             super().__init__(self.last, where=where)
+        elif self.code == LOST:
+            super().__init__(self.last, where=where, do=_SHORT_OF_MEMORY)
         elif self.code == NO_SUCH_PROGRAM:
             self.of_device = True
             do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."
@@ -76,9 +79,8 @@ class JobFailed(DeviceFailed):
             do = "Have the version there that is here, or export the model without what was optimised for a processor."
             super().__init__(f"its runtime lacks what the model uses: {self.last}", where=where, do=do)
         else:
-            do = "Run again; if it was killed, the machine may be short of memory."
             told = f"the measuring process ended with {last_words.ended(self.code, ended.said)}"
-            super().__init__(told, where=where, do=do)
+            super().__init__(told, where=where, do=_SHORT_OF_MEMORY)
 
 
 @dataclass(frozen=True)

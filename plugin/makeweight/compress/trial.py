@@ -30,7 +30,7 @@ from makeweight.user.split import Split
 from makeweight_base.ended import ended
 from makeweight_base.errors import EnvironmentFailed, ProcessLost
 from makeweight_base.progress import Progress
-from makeweight_probe.__main__ import NO_RUNTIME, REFUSED
+from makeweight_probe.__main__ import LOST, NO_RUNTIME, REFUSED
 from makeweight_probe.job import AnswersJob, Result
 
 Answering = Callable[[Feeds], Sequence[NDArray[Any]]]
@@ -207,6 +207,9 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
             raise RecipeFailed(
                 f"it was made, and cannot be run: {runtime.reason(Exception(failure.last))}"
             ) from failure
+        if failure.code == LOST:  # of another runtime: the process was the reference's, not the model's
+            told = f"the process of what the model is held against was lost: {failure.last}"
+            raise ProcessLost(told, do="Run again; the machine may be short of memory.") from failure
         if failure.code >= 0 or -failure.code in (signal.SIGKILL, *_ASKED_TO_END):
             kind = EnvironmentFailed if -failure.code in _ASKED_TO_END else ProcessLost
             raise kind(

@@ -24,6 +24,7 @@ from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.declared import Declared
 from makeweight_base.errors import ProcessLost
 from makeweight_base.progress import Silent
+from makeweight_probe.__main__ import LOST
 from makeweight_probe.job import AnswersJob, Result
 from split_values import split_of
 
@@ -157,6 +158,16 @@ def test_what_is_advised_of_a_model_that_never_answers_can_be_done(
     assert (
         told.value.do == "See whether the model ever answers on this machine, or what else keeps it busy for so long."
     )
+
+
+def test_a_reference_whose_process_is_killed_is_no_fault_of_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of two runtimes, where memory is short: the model would be failed for good."""
+    said = "the process of arm reference ended with signal 9: it said nothing"
+    monkeypatch.setattr(local, "to_its_end", lambda *_, **__: Came(LOST, "", f"{said}\n"))
+    with pytest.raises(ProcessLost, match=f"^the process of what the model is held against was lost: {said}\n"):
+        tried(model(tmp_path / "own.onnx"), model(tmp_path / "float.onnx"))
 
 
 NEVER = "^it was made, and never answers: it was ended after 1840 s, and what it is held against answers here$"

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from makeweight.artifact.ports import Port
-from makeweight.compress.mixed_precision import by_sensitivity
+from makeweight.compress import mixed_precision
+from makeweight.compress.mixed_precision import MixedPrecision, by_sensitivity
 from makeweight.compress.sensitivity import MOST, Found, Score, Wanted, fewest
 from makeweight.compress.technique import Goal
+from makeweight.compress.trial import NeverAnswers
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.progress import Silent
@@ -118,3 +120,22 @@ def test_noise_is_no_goal_of_a_model_that_answers_integers_alone() -> None:
     untouched: Any = None
     with pytest.raises(RecipeFailed, match="the model answers integers alone; take `max_drop`"):
         by_sensitivity(Goal("signal_to_noise", 30), FLOAT32, untouched, picking, None, untouched, {})
+
+
+def test_where_one_never_answers_nobody_waits_for_others_with_other_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    supply: Any = SimpleNamespace(declared=None, runtime=None)
+    unasked: Any = None
+    mixed = MixedPrecision(supply, unasked, FLOAT32, unasked, None, unasked)
+    mixed.__dict__["integers"] = made = SimpleNamespace()
+
+    def failing(error: Exception) -> None:
+        def try_out(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(mixed_precision, "try_out", try_out)
+
+    failing(RecipeFailed("it cannot be run"))
+    assert mixed.tried(()) == (-math.inf, made)
+    failing(NeverAnswers("it never answers"))
+    with pytest.raises(NeverAnswers):
+        mixed.tried(())

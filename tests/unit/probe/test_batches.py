@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makeweight_probe import arm, batches
+from makeweight_probe import ArmLost, arm, batches
 from makeweight_probe.blocks import ARMS
 from makeweight_probe.job import MatrixJob, Model, Result
 from makeweight_probe.session import Feeds
-from makeweight_probe.worker import ArmLost
 
 MS = 1e6
 JOB = MatrixJob(
