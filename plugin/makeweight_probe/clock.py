@@ -54,9 +54,9 @@ def together(shortest: float, step: int) -> int:
     """How many calls are timed together.
 
     Args:
-        shortest: ns that one takes, of those that are compared. Where the clock shows nothing at all, more of nothing
-            would not help; what reads the times says so.
+        shortest: ns that one takes, of those that are compared; 0: less than a step. Where the clock shows nothing at
+            all, more of nothing would not help; what reads the times says so.
         step: of the clock, in ns.
     """
     least = least_ns(step)
-    return max(1, math.ceil(least / (shortest or least)))
+    return max(1, math.ceil(least / (shortest or step or least)))

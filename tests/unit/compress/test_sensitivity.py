@@ -126,7 +126,8 @@ def test_where_one_never_answers_nobody_waits_for_others_with_other_layers(monke
     supply: Any = SimpleNamespace(declared=None, runtime=None)
     unasked: Any = None
     mixed = MixedPrecision(supply, unasked, FLOAT32, unasked, None, unasked)
-    mixed.__dict__["integers"] = made = SimpleNamespace()
+    made: Any = SimpleNamespace()
+    mixed.__dict__["integers"] = made
 
     def failing(error: Exception) -> None:
         def try_out(*_: object) -> None:

@@ -66,6 +66,18 @@ def test_a_coarse_clock_times_several_together_and_its_step_is_noise(monkeypatch
     assert taken.step("cold") == 4_000_000, "single runs are timed one by one"
 
 
+def test_what_takes_less_than_a_step_is_timed_together_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one, inferences of 3 ms were told as 0 or 4."""
+    monkeypatch.setattr(blocks, "step_ns", lambda: 4_000_000)
+    a, b = (Model("onnxruntime", path, 1) for path in "ab")
+    job = BlocksJob(a, b, "inputs.npz", False, (1, 1), 0.05, (), 1, 0.0, None, None, 1)
+    arms = {"a": Arm(3_000_000), "b": Arm(3_600_000), "control": Arm(3_000_000)}
+    result = blocks.measure(job, arms, 1, None)  # type: ignore[arg-type]
+    assert result.facts["inner"] == 100
+    assert np.median(result.samples["wall_b"]) / np.median(result.samples["wall_a"]) == pytest.approx(1.2, rel=0.02)
+    assert clock.together(0, 0) == 1, "of a clock that stands, more of nothing tells nothing"
+
+
 def test_batches_are_timed_by_the_same_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "step_ns", lambda: 4_000_000)
     a, b = (Model("onnxruntime", path, 1) for path in "ab")
