@@ -105,7 +105,7 @@ def conditions() -> dict[str, Any]:
         "power_mode": _power_mode(cpufreq),
         "kernel": platform.release() or None,
         "throttling": {**slowing.state(used=cpus), "quota": quota.state()},
-        "stolen": stolen.state(cpus),
+        "ticks": stolen.state(cpus),
     }
     told = android.told_here()
     return own if told is None else android.added(own, told)

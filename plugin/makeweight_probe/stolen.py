@@ -18,7 +18,7 @@ _LEAST = 0.05
 
 
 def state(used: Collection[int] | None, told: Path = _STAT) -> dict[str, int] | None:
-    """Ticks since the machine started: `worked` and `stolen`. None: this system does not tell.
+    """Ticks since the machine started: `at_work` and `stolen`. None: this system does not tell.
 
     Args:
         used: the processors that measuring may run on, by number; None: all.
@@ -29,7 +29,7 @@ def state(used: Collection[int] | None, told: Path = _STAT) -> dict[str, int] | 
     if not own or not all(len(row) > _STOLEN and all(map(str.isdecimal, row)) for row in own):
         return None
     worked = sum(int(row[place]) for row in own for place in _AT_WORK)
-    return {"worked": worked, "stolen": sum(int(row[_STOLEN]) for row in own)}
+    return {"at_work": worked, "stolen": sum(int(row[_STOLEN]) for row in own)}
 
 
 def remark(states: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str | None:
@@ -41,9 +41,9 @@ def remark(states: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str
     """
     worked = taken = 0
     for before, after in states:
-        was, now = before.get("stolen"), after.get("stolen")
+        was, now = before.get("ticks"), after.get("ticks")
         if was and now:
-            worked += now["worked"] - was["worked"]
+            worked += now["at_work"] - was["at_work"]
             taken += now["stolen"] - was["stolen"]
     share = taken / (worked + taken) if taken > 0 else 0.0
     if share < _LEAST:

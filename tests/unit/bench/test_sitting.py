@@ -342,11 +342,12 @@ def test_what_hangs_beside_the_times_costs_nothing_else() -> None:
 
 
 class Crowded(Bench):
-    """Of two processors, one of either kind."""
+    """Of two processors, one of either kind, of which a tenth is another's."""
 
     def run(self, device: object, job: Job, tell: Callable[[str], None]) -> Result:
         result = super().run(device, job, tell)
-        result.facts["before"] = {"cpus": [0, 1], "kinds": [[1], [0]]}
+        result.facts["before"] = {"cpus": [0, 1], "kinds": [[1], [0]], "ticks": {"at_work": 100, "stolen": 0}}
+        result.facts["after"] = {"ticks": {"at_work": 190, "stolen": 10}}
         return result
 
 
@@ -356,9 +357,10 @@ def test_what_is_to_be_known_of_the_processors_is_said_once() -> None:
     progress: Any = SimpleNamespace(say=said.append)
     pair = Pair(replace(A, threads=4), replace(B, threads=4), "inputs.npz", free_batch=True)
     carry_out(Crowded(), DeviceOptions(seconds=12.0, threads=4), pair, Aim((0.7,), memory=False), 7, progress)  # type: ignore[arg-type]
-    assert len(said) == 2
+    assert len(said) == 3
     assert said[0].startswith("  4 threads shared the 2 processors that measuring may run on there")
     assert said[1].startswith("  its processors are of 2 kinds, the fastest first: 1; 0")
+    assert said[2].startswith("  its host took 10% of its processors' time meanwhile")
 
 
 class Hot(Bench):

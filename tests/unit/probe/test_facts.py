@@ -27,7 +27,7 @@ def test_conditions_are_no_part_of_the_identity() -> None:
     assert not facts.identity().keys() & conditions.keys()
     assert set(conditions) == {
         "load", "governor", "frequency_khz", "temperature_millicelsius", "cpus", "kinds", "power_mode", "kernel",
-        "throttling", "stolen",
+        "throttling", "ticks",
     }  # fmt: skip
 
 
@@ -152,12 +152,12 @@ def test_what_the_host_of_a_virtual_machine_takes_is_told(tmp_path: Path) -> Non
     def state(*stolen_ticks: int) -> dict[str, object]:
         rows = [f"cpu{n} 100 5 20 7000 9 3 2 {each} 0 0" for n, each in enumerate(stolen_ticks)]
         (tmp_path / "stat").write_text("\n".join(["cpu  1 1 1 1 1 1 1 1 0 0", *rows, "intr 5", "btime 1"]))
-        return {"stolen": stolen.state([0, 2], tmp_path / "stat")}
+        return {"ticks": stolen.state([0, 2], tmp_path / "stat")}
 
-    assert state(4, 50, 6) == {"stolen": {"worked": 260, "stolen": 10}}
-    busy = {"stolen": {"worked": 340, "stolen": 30}}
-    assert "took 20% of its processors' time" in str(stolen.remark([(state(4, 50, 6), busy), ({}, {"stolen": None})]))
-    assert stolen.remark([(state(4, 50, 6), {"stolen": {"worked": 640, "stolen": 20}})]) is None, "a fortieth"
+    assert state(4, 50, 6) == {"ticks": {"at_work": 260, "stolen": 10}}
+    busy = {"ticks": {"at_work": 340, "stolen": 30}}
+    assert "took 20% of its processors' time" in str(stolen.remark([(state(4, 50, 6), busy), ({}, {"ticks": None})]))
+    assert stolen.remark([(state(4, 50, 6), {"ticks": {"at_work": 640, "stolen": 20}})]) is None, "a fortieth"
     assert stolen.remark([(busy, busy)]) is None
     assert stolen.state(None, tmp_path / "none") is None
     (tmp_path / "stat").write_text("cpu0 1 2 3 4\n")
