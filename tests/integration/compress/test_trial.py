@@ -185,7 +185,7 @@ def test_a_model_that_never_answers_fails_where_what_it_is_held_against_does(
     asked: list[tuple[str, str | None]] = []
 
     def run(_: object, job: AnswersJob, tell: object) -> Result:
-        asked.append((Path(job.model.path).name, job.reference and Path(job.reference.path).name))
+        asked.append((Path(job.model.path).name, None if job.reference is None else Path(job.reference.path).name))
         if len(asked) == 1 or machine == "stuck":
             raise GivenUp("the measuring process has not ended for 1840 s")
         return Result({}, {})
