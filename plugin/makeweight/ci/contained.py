@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from makeweight_base.errors import EnvironmentFailed
+from makeweight_base.interruptible import interruptible
 
 _LINUX = sys.platform == "linux"
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
@@ -41,7 +42,7 @@ def started(
         EnvironmentFailed: something that it left cannot be ended.
         KeyboardInterrupt: this process was told to end.
     """
-    with _interruptible(), _reaping():
+    with interruptible(), _reaping():
         spared = _children()
         with subprocess.Popen(
             command,
@@ -77,7 +78,7 @@ def nothing_left() -> Iterator[None]:
         EnvironmentFailed: something that one of them left cannot be ended.
         KeyboardInterrupt: this process was told to end.
     """
-    with _interruptible(), _reaping():
+    with interruptible(), _reaping():
         remains = _Remains(_children())
         try:
             yield
@@ -222,23 +223,6 @@ def _reaping() -> Iterator[None]:
         yield
     finally:
         libc.prctl(_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Have SIGTERM, by which a cancelled job is ended, leave the block as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _named(pids: set[int]) -> str:

@@ -27,6 +27,8 @@ _OTHERS = "Version mismatch"
 class Cluster:
     """A cluster that is there already."""
 
+    shares_machine = False
+
     def __init__(
         self,
         address: str,

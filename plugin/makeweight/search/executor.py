@@ -28,6 +28,8 @@ class Executor(Protocol):
 
     slots: int
     """How many at once."""
+    shares_machine: bool
+    """Whether they are all on this machine, so that one that takes all of its memory may end the search as well."""
 
     def submit(self, job: Job) -> None: ...
 

@@ -15,7 +15,7 @@ from makeweight.compress.checkpoints import Checkpoints, places
 from makeweight.config.settings import RESERVED_VARIANTS
 from makeweight.decide import Terms
 from makeweight.decide.verdict import Outcome, Verdict
-from makeweight.layout import BASELINE, CONFIG
+from makeweight.layout import BASELINE, CONFIG, OWN, SEARCH
 from makeweight.measurement import Measurement
 from makeweight.pipeline import yamledit
 from makeweight.project import reading
@@ -54,6 +54,8 @@ class Found:
     """Of this run, by the clock on the wall."""
     declared: bool
     """Whether the project gives the space itself."""
+    kept: int
+    """Bytes of all that searches of this project left on disk."""
 
 
 def write(found: Found, journal: Journal, pool: Path) -> dict[str, Any]:
@@ -92,6 +94,7 @@ def write(found: Found, journal: Journal, pool: Path) -> dict[str, Any]:
         "sampler": found.project.search.sampler,
         "seed": found.project.seed,
         "margin": found.project.search.margin,
+        "kept": {"bytes": found.kept, "folder": f"{OWN}/{SEARCH}"},
         "page": _relative(places_ / _PAGE, found.project.root),
         "trials": [_told(trial, verdict, by_trial.get(trial.number)) for trial in found.trials],
         "baseline": [asdict(figure) for figure in found.baseline_figures],

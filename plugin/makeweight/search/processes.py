@@ -23,6 +23,8 @@ class Processes:
     """Processes that live from job to job, so that what they import is imported once. Each is a pool of its own, since
     all that a pool was at is lost with any one of its processes: a job that kills its own takes no other with it."""
 
+    shares_machine = True
+
     def __init__(self, slots: int, work: Callable[[Job], Any] | None = None) -> None:
         """Args:
         work: what is done with a job, by a function that other processes find; None: a trial's.

@@ -4,6 +4,7 @@ spent is spent. All that has ended is in the journal; what was under way when a 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ _LOOK = 0.2
 _UNTRAINED_FIRST = 3
 _ATTEMPTS = 3
 """How often a job is begun whose worker is lost, wherever that is. What a training had reached is taken up again."""
+_DEATHS = 2
+"""After so many attempts at a trial in which the search itself was killed, that is the trial's fault."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ class Search:
         self._shared, self._limits, self._judged_by = shared, limits, judged_by
         self._begun, self.ended = journal.begun(), journal.ended()
         self._waiting = [number for number in self._begun if number not in self.ended and number < limits.trials]
+        deaths = {number: journal.attempts(number) for number in self._waiting if executor.shares_machine}
+        self._deaths = {number: count for number, count in deaths.items() if count}
+        """Of trials that were under way when a search was killed, how often that was."""
+        self._fatal: list[Trial] = []
+        """Those of them that were given up, and are not told yet."""
         self._told: dict[int, Known] = {}
         """Of trials that have ended, what the sampler is told."""
         self._under_way: dict[int, _UnderWay] = {}
@@ -107,6 +115,14 @@ class Search:
 
     def begin(self) -> None:
         """Have the first trials carried out already, if any are needed: `run` goes on from there."""
+        for number in [number for number, count in self._deaths.items() if count >= _DEATHS]:
+            self._waiting.remove(number)
+            self._under_way[number] = _UnderWay(self._begun[number])
+            times = self._deaths.pop(number)
+            reason = (
+                f"the search itself was killed each of the {times} times that this was tried, as for want of memory"
+            )
+            self._fatal.append(self._end(number, "failed", reason))
         if not self._met(self.trials):
             self._fill()
 
@@ -117,6 +133,9 @@ class Search:
             EnvironmentFailed: the machine, the cluster or a device failed; all that has ended is kept.
             UsageError: no trial can be carried out, whatever the recipe.
         """
+        if not self._under_way:
+            self.begin()
+        yield from self._fatal
         met = self._met(self.trials)
         while not met:
             self._fill()
@@ -127,6 +146,15 @@ class Search:
                 yield trial
         self.why = "met"  # what is under way is left for another time
 
+    def leave(self) -> None:
+        """Note that what is under way is left in order, for another time."""
+        for number in self._under_way:
+            with contextlib.suppress(EnvironmentFailed):  # a full disk is why the search ends, and told already
+                self._give_back(number)
+
+    def _give_back(self, number: int) -> None:
+        self._journal.attempt(number, self._deaths.get(number, 0))
+
     def _fill(self) -> None:
         """As many trials under way as are carried out at once: those that were cut off, then new ones."""
         while len(self._under_way) < self._executor.slots:
@@ -134,6 +162,8 @@ class Search:
             if number is None:
                 return
             self._under_way[number] = _UnderWay(self._begun[number])
+            if self._executor.shares_machine:
+                self._journal.attempt(number, self._deaths.get(number, 0) + 1)
             self._submit(number, form=not self._journal.trains(number))
 
     def _met(self, trials: Sequence[Trial]) -> bool:
@@ -148,6 +178,10 @@ class Search:
             return None
         if time.monotonic() >= self._limits.until:
             self.why = "hours"
+            return None
+        # with what may have killed a search before nothing else is under way, which would seem to have done it as well
+        suspects = {*self._under_way, *self._waiting[:1]} & self._deaths.keys()
+        if suspects and self._under_way:
             return None
         return self._waiting.pop(0) if self._waiting else self._proposed()
 
@@ -318,7 +352,9 @@ class Search:
         figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
         rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
         trial = Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
-        if not again:
+        if again:
+            self._give_back(number)
+        else:
             self._journal.end(trial)
         self.ended[number] = trial
         return trial

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from makeweight.budget.metric import METRICS
+from makeweight.budget.quantity import BYTES, show
 from makeweight.decide import Terms
 from makeweight.report import console
 from makeweight.report.facts import step_words
@@ -67,6 +68,11 @@ def summary(report: Mapping[str, Any]) -> str:
     if report["winners"]:
         lines.append("Run `dvc repro`: it makes and measures them as any variant, and judges them on the test split.")
     lines.append(f"report: {report['page']}")
+    kept = report["kept"]
+    lines.append(
+        f"{kept['folder']} holds {show(kept['bytes'], BYTES)}, which this search goes on from and others take over; it "
+        "may be deleted"
+    )
     return "\n".join(lines)
 
 

@@ -21,9 +21,9 @@ training, for others were better by then; or it cannot be made."""
 
 ARTIFACT, FORM = "artifact", "form"
 """In the folder of a trial, those of what was made of its recipe, and of its untrained form."""
-_PROPOSAL, _TRIAL = "proposal.json", "trial.json"
-# What serves to carry a trial through, and nobody afterwards.
-_PASSING = (FORM, TRAININGS)
+_PROPOSAL, _TRIAL, _ATTEMPTS = "proposal.json", "trial.json", "attempts.json"
+# What serves to carry a trial through, and nobody afterwards; also what a process that was killed had written by half.
+_PASSING = (FORM, TRAININGS, _ATTEMPTS, ".*.part")
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,38 @@ class Journal:
         """Whether a trial is in training, so that its untrained form was looked at and is not given up."""
         return (self.at(number) / TRAININGS).is_dir()
 
+    def attempt(self, number: int, count: int) -> None:
+        """Note, before a trial is begun, that this is the `count`th time, and how many are left once it is given back
+        in order: what stays behind are those in which the search itself was ended.
+
+        Raises:
+            EnvironmentFailed: the disk is full or not writable.
+        """
+        if count:
+            atomic.write_json(self.at(number) / _ATTEMPTS, count)
+        else:
+            (self.at(number) / _ATTEMPTS).unlink(missing_ok=True)
+
+    def attempts(self, number: int) -> int:
+        """In how many attempts at a trial the search itself was ended. Where its training was kept after a further
+        epoch in the last of these, it did get on, and the earlier ones count no more."""
+        noted = self.at(number) / _ATTEMPTS
+        try:
+            count, since = json.loads(noted.read_text(encoding="utf-8")), noted.stat().st_mtime_ns
+        except (OSError, ValueError):
+            return 0
+        if not isinstance(count, int):
+            return 0
+        kept = (self.at(number) / TRAININGS).glob("*.pt")
+        return 1 if any(path.stat().st_mtime_ns > since for path in kept) else count
+
     def _leave(self, number: int) -> None:
         for name in _PASSING:
-            shutil.rmtree(self.at(number) / name, ignore_errors=True)
+            for path in self.at(number).glob(name):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def begun(self) -> dict[int, Proposal]:
         """What was proposed, by number, with no gap: what lies behind a file that cannot be read counts for nothing."""

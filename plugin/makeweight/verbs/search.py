@@ -36,6 +36,7 @@ from makeweight.publish import terms
 from makeweight.search.cluster import Cluster
 from makeweight.search.executor import Executor
 from makeweight.search.halving import yardstick
+from makeweight.search.kept import drop_models, held
 from makeweight.search.measuring import Measuring
 from makeweight.search.processes import Processes
 from makeweight.search.proposals import Proposals, Sampler, Settings
@@ -47,6 +48,7 @@ from makeweight.search.work import SPLIT
 from makeweight.user import data
 from makeweight.user.ran import undeclared
 from makeweight_base.errors import Exit, MissingExtra, UsageError
+from makeweight_base.interruptible import interruptible
 from makeweight_base.progress import Progress, Silent
 from makeweight_base.yamlfile import parse
 from makeweight_probe.alone import LOCK, place
@@ -76,7 +78,7 @@ def run(
     progress = Silent() if as_json else progress
     # trials are carried out by processes that may stand in another folder
     home = ignored(project.root.resolve()) / SEARCH
-    with _alone(home), contextlib.ExitStack() as at_work:
+    with _alone(home), interruptible(), contextlib.ExitStack() as at_work:
         baseline = artifact.read(project.layout.artifact(BASELINE))
         _refuse_outdated(project, baseline)
         config = project.layout.config.read_text(encoding="utf-8")
@@ -99,7 +101,9 @@ def run(
         reached = measuring.reach()
         with contextlib.redirect_stdout(sys.stderr):  # the user's code may print, and only the report is asked for
             figures = _answers(project, baseline, folder / "answers.npz", progress)
-        trained = pool(home, began)  # what was trained with other code goes once nothing refuses this search
+        # what no search needs any more goes once nothing refuses this one
+        trained = pool(home, began)
+        drop_models(home, folder)
         search = Search(
             judged,
             Proposals(spaces, takes_list, Sampler(settings.sampler, project.seed, wanted)),
@@ -120,6 +124,7 @@ def run(
             Limits(wanted, time.monotonic() + (hours or settings.hours or float("inf")) * 3600, settings.margin),
             _yardstick(project),
         )
+        at_work.callback(search.leave)
         known = len(search.ended)
         if known:
             progress.say(f"{known} trial{'s' if known > 1 else ''} of this search are known already; going on")
@@ -152,6 +157,7 @@ def run(
             search.objection,
             spent,
             bool(project.spaces),
+            held(home),
         )
         report = write(found, Journal(folder), trained)
     if as_json:

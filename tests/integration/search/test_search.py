@@ -53,6 +53,7 @@ class Here:
     """Carries jobs out in this process, as it is asked."""
 
     slots = 1
+    shares_machine = True
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from makeweight.measurement import Measurement
+from makeweight.search.kept import drop_models, held
 from makeweight.search.proposals import Proposal
 from makeweight.search.trained import pool
 from makeweight.search.trial import Journal, Trial
@@ -51,6 +53,54 @@ def test_a_trial_that_has_ended_keeps_what_was_made_and_not_what_led_there(tmp_p
         (journal.at(0) / name).mkdir()
     journal.end(Trial(0, PROPOSAL, "whole", None, ()))
     assert [path.name for path in sorted(journal.at(0).iterdir())] == ["artifact", "proposal.json", "trial.json"]
+
+
+def test_attempts_count_until_a_trial_gets_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(0, PROPOSAL)
+    assert journal.attempts(0) == 0
+    journal.attempt(0, 2)
+    (journal.at(0) / "trainings").mkdir()
+    epoch = journal.at(0) / "trainings/kept.pt"
+    noted = (journal.at(0) / "attempts.json").stat().st_mtime_ns
+    epoch.touch()
+    os.utime(epoch, ns=(noted - 1, noted - 1))
+    assert journal.attempts(0) == 2
+    os.utime(epoch, ns=(noted + 1, noted + 1))
+    assert journal.attempts(0) == 1
+    journal.attempt(0, 0)
+    assert journal.attempts(0) == 0
+    journal.attempt(0, 1)
+    (journal.at(0) / ".artifact.x.part").mkdir()
+    journal.end(Trial(0, PROPOSAL, "failed", "no", ()))
+    assert [path.name for path in sorted(journal.at(0).iterdir())] == ["proposal.json", "trial.json"]
+
+
+def test_another_search_drops_models_of_trials_that_have_ended_and_nothing_that_a_search_goes_on_from(
+    tmp_path: Path,
+) -> None:
+    for name in ("earlier", "current"):
+        journal = Journal(tmp_path / name)
+        for number in range(2):
+            journal.begin(number, PROPOSAL)
+            (journal.at(number) / "artifact/files").mkdir(parents=True)
+            for file in ("manifest.json", "model.onnx", "files/weights.bin"):
+                (journal.at(number) / "artifact" / file).write_bytes(b"12345")
+        journal.end(Trial(0, PROPOSAL, "whole", None, (FIGURE,)))
+        (journal.at(1) / "trainings").mkdir()
+        (journal.at(1) / "trainings/kept.pt").write_bytes(b"12345")
+    (tmp_path / "lock").touch()
+    before = {path.relative_to(tmp_path): path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
+    assert held(tmp_path) == sum(before.values())
+    known = {name: Journal(tmp_path / name).ended() for name in ("earlier", "current")}
+    drop_models(tmp_path, tmp_path / "current")
+    gone = before.keys() - {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+    assert {str(path) for path in gone} == {
+        "earlier/trial-1/artifact/model.onnx",
+        "earlier/trial-1/artifact/files/weights.bin",
+    }
+    assert {name: Journal(tmp_path / name).ended() for name in known} == known
+    assert held(tmp_path) == sum(before.values()) - 2 * 5
 
 
 def test_what_was_trained_with_other_code_or_data_goes(tmp_path: Path) -> None:

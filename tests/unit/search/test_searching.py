@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ class AtOnce:
     """Carries out one job at each look; None: its worker is lost."""
 
     slots = 2
+    shares_machine = True
 
     def __init__(self, *results: Mapping[str, Any] | None) -> None:
         self._results, self.jobs, self.begun = list(results), list[Job](), list[Job]()
@@ -181,6 +183,60 @@ def test_a_recipe_that_kills_its_workers_or_what_these_begin_costs_its_own_trial
     assert [job["number"] for job in executor.begun] == [0, 0, 0, 1]
     # it is known to the next run
     assert Journal(tmp_path).ended() == {0: first, 1: second}
+
+
+class Killed(Exception):
+    """The machine is gone: nothing after this is carried out."""
+
+
+class Dying(AtOnce):
+    """Ends the search with the machine where a recipe of these is under way."""
+
+    def __init__(self, *fatal: int) -> None:
+        super().__init__(FAILED)
+        self._fatal = fatal
+
+    def wait(self, seconds: float) -> list[Done]:
+        if any(job["number"] in self._fatal for job in self.jobs):
+            raise Killed
+        return super().wait(seconds)
+
+
+def test_a_recipe_that_kills_the_search_itself_is_tried_twice_and_takes_no_other_with_it(tmp_path: Path) -> None:
+    begun: list[list[int]] = []
+    told: list[Trial] = []
+    for _ in range(4):
+        executor = Dying(1)
+        with contextlib.suppress(Killed):
+            told += search(tmp_path, executor, Numbered(3), trials=3).run()
+        begun.append([job["number"] for job in executor.begun])
+    # what was under way with it is tried alone then, and is no other's fault
+    assert begun == [[0, 1], [0, 1], [2], []]
+    assert {number: trial.reason for number, trial in Journal(tmp_path).ended().items()} == {
+        0: "no",
+        1: "the search itself was killed each of the 2 times that this was tried, as for want of memory",
+        2: "no",
+    }
+    assert 1 in [trial.number for trial in told]
+
+
+def test_a_search_that_ends_in_order_blames_no_trial(tmp_path: Path) -> None:
+    for _ in range(3):
+        own = search(tmp_path, Dying(0), Numbered(1), trials=1)
+        with pytest.raises(Killed):
+            list(own.run())
+        own.leave()  # as after Ctrl-C
+    (trial,) = search(tmp_path, AtOnce(FAILED), Numbered(1), trials=1).run()
+    assert trial.reason == "no"
+
+
+def test_a_cluster_outlives_a_trial_that_takes_the_search_with_it(tmp_path: Path) -> None:
+    for _ in range(3):
+        executor = Dying(0)
+        executor.shares_machine = False
+        with pytest.raises(Killed):
+            list(search(tmp_path, executor, Numbered(1), trials=1).run())
+        assert [job["number"] for job in executor.begun] == [0]
 
 
 def test_losses_of_the_untrained_form_and_of_the_training_are_counted_apart(

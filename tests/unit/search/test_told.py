@@ -35,6 +35,7 @@ REPORT = {
         }
     ],
     "page": "reports/search/search.html",
+    "kept": {"bytes": 214_000_000, "folder": ".makeweight/search"},
 }
 
 
