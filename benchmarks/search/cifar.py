@@ -37,15 +37,24 @@ from makeweight.project import reading
 FASTER, SMALLER, DROP = 4.0, 6.0, 0.005
 NEAREST = "nearest"
 TRAINING: dict[str, Any] = {"batch": 64, "teacher": "baseline"}
+FROM_ANEW = {"lr": 0.003, "schedule": "one_cycle"}
+NARROWER = {"ratio": {"from": 0.2, "to": 0.6}, "round_to": 8}
 SPACE: dict[str, Any] = {
     "small": {
         "steps": [
+            # fewer layers: what works at the whole resolution takes most of the time, whatever its channels are
             [
-                {"prune": {"ratio": {"from": 0.2, "to": 0.6}, "rounds": [1, 2], "epochs": [0, 1], "batch": 64}},
-                {"distill": {"width": {"from": 0.4, "to": 0.8}, "epochs": [6, 18], "batch": 64}},
-                {"factorize": {"energy": {"from": 0.8, "to": 0.97}}},
+                {"distill": {"student": "student:build", "epochs": [6, 18], "batch": 64, **FROM_ANEW}},
+                {"prune": {"structure": "block", "ratio": 0.5, "epochs": [0, 1], "batch": 64}},
                 None,
             ],
+            # fewer channels, in multiples of 8: of 16 there are two widths between all and half of them
+            [
+                {"distill": {"width": {"from": 0.4, "to": 0.8}, "round_to": 8, "epochs": [6, 18], "batch": 64}},
+                {"prune": {**NARROWER, "rounds": [1, 2], "epochs": [0, 1], "batch": 64}},
+                None,
+            ],
+            [{"cluster": {"bits": 4}}, None],
             [{"finetune": {"epochs": [3, 9, 18], **TRAINING}}, None],
             [
                 {"quantize": {"method": "static", "calibrate": ["minmax", "mse", "percentile"]}},

@@ -16,6 +16,8 @@ from makeweight.search.trial import Trial
 
 # What stands for a figure that is not known, in the sampler alone: nobody is shown it.
 _UNKNOWN = 20.0
+# With what `excess` gives a rule whose figure is not known, as much as one that is broken by far.
+_UNSEEN = 0.5
 # A form before training may weigh a little more than after: it is given up only where it is clearly over.
 _CLEARLY = 1.05
 
@@ -65,6 +67,19 @@ def violations(rules: Iterable[RuleVerdict]) -> dict[str, float]:
     """`excess` of every rule that could block, by the rule and where it is judged."""
     binding = (rule for rule in rules if rule.level == "error" and rule.verdict != "not_applicable")
     return {f"{rule.rule} {rule.device or ''}".strip(): excess(rule) for rule in binding}
+
+
+def shortfalls(terms: Terms, trial: Trial) -> tuple[float, ...]:
+    """How far a trial is from holding the rules, for the sampler: of each from 0 (it holds) to 1 (not by any means), so
+    that a rule that is broken by far outweighs no two others. What was given up counts by the figures that it had, and
+    what could not be made is behind all else."""
+    rules = decide(replace(terms, variants=(trial.name,), ship="best", waivers=()), trial.figures, {}).rules
+    over = violations(rules).values()
+    if trial.ended == "failed":
+        return (*(1.0 for _ in over), 1.0)
+    # what it lost was not seen where it was given up, and counts as if it were all
+    missing = 0.0 if trial.ended == "whole" else _UNSEEN
+    return (*(each / (1 + each) if each > 0 else 0.0 for each in over), missing)
 
 
 def clear(rules: Iterable[RuleVerdict], margin: float) -> bool:

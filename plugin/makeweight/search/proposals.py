@@ -44,7 +44,7 @@ class Known:
     objectives: tuple[float, ...] | None
     """All to be made small; None: it is under way."""
     violations: tuple[float, ...] = ()
-    """By how much each rule is broken, as a share of its limit; up to 0: it is not."""
+    """How far each rule is from being held; up to 0: it is."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class _UnderWay:
     seconds: float = 0.0
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of the job before."""
+    form: Sequence[Measurement] = ()
+    """Of its untrained form, as far as that was looked at."""
     measuring: Future[Measured] | None = None
 
 
@@ -216,10 +218,8 @@ class Search:
         if trial is None:
             return Known(self._begun[number], None)
         if number not in self._told:
-            broken = {"carried through": 1.0}
-            if trial.ended == "whole":
-                broken = judging.violations(judging.judged(self._terms, [trial]).rules)
-            self._told[number] = Known(trial.proposal, judging.costs(self._terms, trial), tuple(broken.values()))
+            short = judging.shortfalls(self._terms, trial)
+            self._told[number] = Known(trial.proposal, judging.costs(self._terms, trial), short)
         return self._told[number]
 
     def _variant(self, settings: Settings) -> Variant | None:
@@ -325,6 +325,7 @@ class Search:
         elif (reason := self._hopeless(number, timed)) is not None:
             yield self._end(number, "form", reason, timed)
         else:
+            own.form = (*map(measurement.of, own.result["figures"]), *timed)
             self._submit(number, form=False)
 
     def _hopeless(self, number: int, timed: Sequence[Measurement]) -> str | None:
@@ -350,6 +351,8 @@ class Search:
         """
         own = self._under_way.pop(number)
         figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
+        if ended == "stopped":
+            figures = tuple(own.form)
         rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
         trial = Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
         if again:

@@ -123,6 +123,34 @@ def test_what_is_left_of_a_limit(metric: str, operator: str, limit: float, value
     assert judging.excess(judged) == pytest.approx(expected)
 
 
+def test_what_comes_near_is_before_what_was_given_up_and_that_before_what_cannot_be_made() -> None:
+    def short(each: Trial) -> float:
+        return sum(judging.shortfalls(TERMS, each))
+
+    def given_up(size: float, latency: float, ended: Any) -> Trial:
+        """Whose accuracy nobody has seen."""
+        each = trial(0, size, 0.0, latency)
+        figures = tuple(figure for figure in each.figures if figure.metric in ("size", "latency_p50"))
+        return replace(each, figures=figures, ended=ended, reason="given up")
+
+    # half as large again as the limit, and nothing else: 0.5 / 1.5
+    assert short(trial(0, 0.75, 0.0)) == pytest.approx(1 / 3)
+    assert short(trial(0, 0.4, 0.01)) == 0
+    in_order = [
+        trial(0, 0.4, 0.03),
+        # untrained, with an accuracy of chance: one rule, however far that is
+        trial(0, 0.4, 0.85),
+        given_up(0.4, 0.5, "stopped"),
+        given_up(0.4, 1.2, "form"),
+        given_up(1.0, 1.2, "form"),
+        Trial(0, Proposal({}, {}), "failed", "it changes nothing", ()),
+    ]
+    assert [short(each) for each in in_order] == sorted(map(short, in_order))
+    assert len({short(each) for each in in_order}) == len(in_order)
+    # none of them holds the rules
+    assert all(max(judging.shortfalls(TERMS, each)) > 0 for each in in_order)
+
+
 def test_objectives_are_what_the_budget_names() -> None:
     assert [role for role, _ in judging.objectives(TERMS)] == ["size", "latency", "quality"]
     good = replace(TERMS, rules=(rule("accuracy", "min", 0.9),))

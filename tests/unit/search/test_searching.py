@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
 from makeweight.decide import Terms
 from makeweight.devices.device import DeviceFailed, Ended, GivenUp
+from makeweight.measurement import Measurement
 from makeweight.search import searching
 from makeweight.search.executor import Done, Job
 from makeweight.search.measuring import Measured
@@ -247,6 +249,18 @@ def test_losses_of_the_untrained_form_and_of_the_training_are_counted_apart(
     (trial,) = search(tmp_path, executor, Numbered(1), trials=1).run()
     assert trial.ended == "whole"
     assert [job["form"] for job in executor.begun] == [True] * 3 + [False] * 3
+
+
+def test_what_is_stopped_in_training_keeps_what_is_known_of_its_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+    size, time = Measurement("size", "trial-1", "B", 5.0), Measurement("latency_p50", "trial-1", "s", 0.1)
+    form = {**MADE, "trains": True, "figures": [asdict(size)]}
+    stopped = {**FAILED, "ended": "stopped", "figures": []}
+    own = search(tmp_path, AtOnce(form, stopped), Numbered(1), trials=1, measured=lambda: Measured([time], 0.0))
+    (trial,) = own.run()
+    assert (trial.ended, trial.figures) == ("stopped", (size, time))
 
 
 def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
