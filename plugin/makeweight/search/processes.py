@@ -43,7 +43,7 @@ class Processes:
             try:
                 future = pool.submit(self._work, dict(job))
             except BrokenProcessPool:  # it was killed while it had nothing to do
-                _end(pool, kill=True)
+                _end(pool)
                 pool = _started()
                 future = pool.submit(self._work, dict(job))
         self._running[future] = job, pool
@@ -54,18 +54,17 @@ class Processes:
         for future in done:
             job, pool = self._running.pop(future)
             if isinstance(future.exception(), BrokenProcessPool):
-                found.append(Done(job, None, f"its process was ended ({_end(pool, kill=True)})"))
+                found.append(Done(job, None, f"its process was ended ({_end(pool)})"))
             else:
                 self._idle.append(pool)
                 found.append(Done(job, future.result()))
         return found
 
     def close(self) -> None:
-        """A trial may take hours: what is under way is killed, and taken up again another time."""
-        for _, pool in self._running.values():
-            _end(pool, kill=True)
-        for pool in self._idle:
-            _end(pool, kill=False)
+        """A trial may take hours: what is under way is killed, and taken up again another time. What has nothing to do is
+        killed too: to put away all that it imported takes a second or more."""
+        for pool in (*(pool for _, pool in self._running.values()), *self._idle):
+            _end(pool)
         self._running.clear()
         self._idle.clear()
 
@@ -74,10 +73,10 @@ def _started() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_alone)
 
 
-def _end(pool: ProcessPoolExecutor, *, kill: bool) -> str:
-    """How its process came to its end."""
+def _end(pool: ProcessPoolExecutor) -> str:
+    """Kill its process, if it is there; how that came to its end."""
     children = list((getattr(pool, "_processes", None) or {}).values())
-    for child in children if kill else ():
+    for child in children:
         with contextlib.suppress(OSError, ValueError):
             child.kill()
     pool.shutdown(wait=True, cancel_futures=True)

@@ -68,6 +68,10 @@ def test_a_process_that_ends_loses_its_own_job_and_no_other(processes: Processes
         "killed": {"name": "killed", "earlier": 1},
         "beside": {"name": "beside", "earlier": 0},
     }
+    # what has nothing to do is not waited for either
+    idle = [child for pool in processes._idle for child in pool._processes.values()]
+    processes.close()
+    assert [child.exitcode for child in idle] == [-signal.SIGKILL] * 2
 
 
 def test_nothing_under_way_is_nothing_to_wait_for() -> None:
