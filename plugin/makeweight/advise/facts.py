@@ -98,6 +98,8 @@ class DeviceFacts:
     """The part of the time by operator, as the runtime calls it; empty: they were not timed."""
     kinds: Mapping[LayerKind, float] = field(default_factory=dict)
     """The same by kind of layer."""
+    beside: tuple[str, float] | None = None
+    """Of the operators that belong to no layer of weights, the one that takes most, and its part of the time."""
     by: str = CPU
     """What computes there; rules promise times of processors alone."""
 

@@ -17,7 +17,6 @@ from makeweight.advise.conditions import (
     FLOATING,
     KEEPS,
     LOSES,
-    MOSTLY_DENSE,
     MOSTLY_PRODUCTS,
     NARROWS,
     ON_DOT_PRODUCTS,
@@ -69,6 +68,12 @@ _DISTILBERT = Source("Sanh et al. 2019, DistilBERT", "https://arxiv.org/abs/1910
 _DEPGRAPH = Source("Fang et al. 2023, DepGraph: Towards Any Structural Pruning", "https://arxiv.org/abs/2301.12900")
 _DEEP = Source("Han et al. 2016, Deep Compression", "https://arxiv.org/abs/1510.00149")
 _ZHU = Source("Zhu and Gupta 2017, To prune, or not to prune", "https://arxiv.org/abs/1710.01878")
+_NAGEL = Source(
+    "Nagel et al. 2019, Data-Free Quantization Through Weight Equalization and Bias Correction",
+    "https://arxiv.org/abs/1906.04721",
+)
+_GIRSHICK = Source("Girshick 2015, Fast R-CNN (truncated SVD of its linear layers)", "https://arxiv.org/abs/1504.08083")
+_ALBERT = Source("Lan et al. 2020, ALBERT (factorized embeddings)", "https://arxiv.org/abs/1909.11942")
 _DENTON = Source(
     "Denton et al. 2014, Exploiting Linear Structure Within Convolutional Networks", "https://arxiv.org/abs/1404.0736"
 )
@@ -108,7 +113,7 @@ def _last(facts: Facts) -> Recipe:
     return _integers(facts.model.suits, facts)
 
 
-def _integers(method: str, facts: Facts, **more: str) -> Recipe:
+def _integers(method: str, facts: Facts, **more: str | bool) -> Recipe:
     """Weights of 7 bits where sums of products of 8 would overflow."""
     return {"quantize": {"method": method, **({"bits": 7} if overflows(facts) else {}), **more}}
 
@@ -214,6 +219,18 @@ RULES: tuple[Rule, ...] = (
         "each layer in floating point costs bytes and conversions between numbers",
     ),
     Rule(
+        "int8-corrected",
+        "8 bits after training, with the ranges of least squared error, and biases that make up for shifted means",
+        "outliers and shifted means are mostly what 8 bits lose by, of depthwise convolutions above all",
+        (FLOATING, CHANGES, CALIBRATES, SUITS_STATIC, USABLE, LOSES),
+        ("convolution", "product"),
+        lambda facts: _steps(_integers("static", facts, calibrate="mse", correct_bias=True)),
+        "minutes",
+        (*_IN_8_BITS, Effect("drop", -0.001, 0.03)),
+        (_NAGEL, _WHITE_PAPER, TECHNIQUES),
+        "the calibration examples are run once more for each layer; what single layers lose otherwise is not won back",
+    ),
+    Rule(
         "int8-aware",
         "training with the rounding that 8 bits have, before the model is lowered in them",
         "weights move to where rounding costs less: what is tried when 8 bits after training lose too much",
@@ -292,11 +309,30 @@ RULES: tuple[Rule, ...] = (
         "a training of hours for large models; tables of words keep their size",
     ),
     Rule(
+        "low-rank",
+        "two thin products in place of a wide one, or a thin table and a product, then 8 bits; nothing is trained",
+        "one huge layer, or a table of many words, often says nearly the same with a fraction of its numbers",
+        (FLOATING, CHANGES, FIXES, MOSTLY_PRODUCTS),
+        ("product", "table"),
+        lambda facts: _steps({"factorize": {"energy": 0.95}}, _last(facts)),
+        "minutes",
+        (
+            Effect("size", 0.08, 0.29, each=2500),
+            Effect("latency", 0.3, 1.0, ON_DOT_PRODUCTS),
+            Effect("latency", 0.45, 1.15, ON_OTHERS),
+            Effect("macs", 0.3, 1.0),
+            Effect("parameters", 0.3, 1.0),
+            Effect("drop", -0.002, 0.08),
+        ),
+        (_GIRSHICK, _DENTON),
+        "what many layers lose by it adds up without training; where the ranks are full, nothing is saved",
+    ),
+    Rule(
         "low-rank-int8",
-        "two thin products in place of a wide one, trained further, then 8 bits",
-        "wide products often say nearly the same with fewer numbers, and thin ones take less time",
-        (FLOATING, TRAINS, FIXES, MOSTLY_DENSE),
-        ("product",),
+        "two thin products in place of a wide one, or a thin table and a product, trained further, then 8 bits",
+        "wide products and tables often say nearly the same with fewer numbers, and thin ones take less time",
+        (FLOATING, TRAINS, FIXES, MOSTLY_PRODUCTS),
+        ("product", "table"),
         lambda facts: _steps({"factorize": {"energy": 0.9}}, {"finetune": _TRAINING}, _last(facts)),
         "training",
         (
@@ -307,7 +343,7 @@ RULES: tuple[Rule, ...] = (
             Effect("parameters", 0.3, 1.0),
             Effect("drop", -0.005, 0.03),
         ),
-        (_DENTON, TECHNIQUES),
+        (_DENTON, _ALBERT, TECHNIQUES),
         "where the ranks are full, nothing is saved, and the recipe says so",
     ),
     Rule(

@@ -19,6 +19,8 @@ KINDS = {
     "recurrence": "recurrences",
     "other": "normalization and other",
 }
+# From this part of the time on, one operator decides how fast a model can be.
+_MOST = 0.4
 _FIGURES = {
     "size": "size",
     "size_compressed": "size, compressed",
@@ -47,18 +49,31 @@ def headline(ranking: Ranking, facts: Facts) -> str:
     if first is None and "inputs" in facts.absent:
         return f"Nothing can be tried here yet ({facts.absent['inputs']}): mend that, and ask again."
     if first is None:
-        return _nothing(facts.model)
+        return _nothing(facts.model) + _beside(facts)
     if ranking.standing == "nearest":
         goal = first.misses[0]
         lacking = any(each.module for each in ranking.aside)
         declare = "declare the module that the file was made from, " if lacking else ""
         return (
             f"No technique here is expected to reach the budget ({goal.text} takes {_needed(goal)}); `{first.name}` "
-            f"comes nearest. Ease that limit, {declare}or begin with a smaller model."
+            f"comes nearest. Ease that limit, {declare}or begin with a smaller model.{_beside(facts)}"
         )
     doubts = [goal for goal, chance in first.chances if goal.blocking and _doubtful(goal, chance, facts)]
     sure = f"; whether it holds {listed([goal.text for goal in doubts])} is to be measured" if doubts else ""
     return f"Try `{first.name}` first: {first.rule.does}{sure}."
+
+
+def _beside(facts: Facts) -> str:
+    """Where the time goes that a limit is about, if that is mostly one operator which no technique reaches."""
+    slow = {goal.device for goal in facts.open if goal.figure == "latency"}
+    for device in facts.devices:
+        if device.name in slow and device.beside is not None and device.beside[1] >= _MOST:
+            name, share = device.beside
+            return (
+                f" On `{device.name}`, {share:.0%} of the time is in `{name}`, which belongs to no layer of weights: a "
+                "change of the model itself may spare it, no technique here does."
+            )
+    return ""
 
 
 def _doubtful(goal: Goal, chance: Chance, facts: Facts) -> bool:

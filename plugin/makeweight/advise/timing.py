@@ -56,6 +56,7 @@ def timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: int
         float(peaks[0]) if peaks and peaks[0] > 0 else None,
         shares,
         _by_kind_of_layer(shares),
+        max((each for each in shares.items() if _kind_of(each[0]) == "other"), key=lambda each: each[1], default=None),
         options.execution_provider,
     )
 
@@ -71,9 +72,13 @@ def _shares(profile: Profile, usual: float) -> dict[str, float]:
     return {name: seconds / whole for name, seconds in profile.kinds().items()} if whole else {}
 
 
+def _kind_of(operator: str) -> LayerKind:
+    return next((kind for kind, words in _CALLED.items() if words.search(operator)), "other")
+
+
 def _by_kind_of_layer(shares: Mapping[str, float]) -> dict[LayerKind, float]:
     found: dict[LayerKind, float] = {}
     for name, share in shares.items():
-        kind: LayerKind = next((kind for kind, words in _CALLED.items() if words.search(name)), "other")
+        kind = _kind_of(name)
         found[kind] = found.get(kind, 0.0) + share
     return found

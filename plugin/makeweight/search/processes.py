@@ -61,8 +61,8 @@ class Processes:
         return found
 
     def close(self) -> None:
-        """A trial may take hours: what is under way is killed, and taken up again another time. What has nothing to do is
-        killed too: to put away all that it imported takes a second or more."""
+        """A trial may take hours: what is under way is killed, and taken up again another time. What has nothing to do
+        is killed too: to put away all that it imported takes a second or more."""
         for pool in (*(pool for _, pool in self._running.values()), *self._idle):
             _end(pool)
         self._running.clear()

@@ -93,8 +93,10 @@ def test_training_for_integers_is_advised_where_integers_lose_too_much() -> None
     seen = SensitivityFacts("static", "validation", 12.0)
     tried = {"int8": TriedFacts(size=280_000, drop=0.06, examples=500)}
     ranking = ranked(facts(size(0.4), drop(0.01), sensitivity=seen, tried=tried))
-    assert names(ranking)[:2] == ["int8-mixed", "int8-aware"]
-    assert ranking.advice[0].recipe["steps"][0]["quantize"]["max_drop"] == "1 pt"
+    assert names(ranking)[:3] == ["int8-corrected", "int8-mixed", "int8-aware"]
+    corrected = {"method": "static", "calibrate": "mse", "correct_bias": True}
+    assert ranking.advice[0].recipe == {"steps": [{"quantize": corrected}]}
+    assert ranking.advice[1].recipe["steps"][0]["quantize"]["max_drop"] == "1 pt"
     fine = {"int8": TriedFacts(size=280_000, drop=0.001, examples=500)}
     kept = ranked(facts(size(0.4), drop(0.01), sensitivity=seen, tried=fine))
     assert names(kept)[0] == "int8"
@@ -106,6 +108,34 @@ def test_a_transformer_has_its_ranges_found_at_run_time() -> None:
     assert names(ranking)[0] == "int8-dynamic"
     small = ranked(facts(size(0.2), drop(0.03), model=model(layers=TRANSFORMER, attends=True)))
     assert names(small)[0] == "int4-weights"
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pytest.param((LayerFacts("fc", "product", 900_000, 225_000),), id="one-huge-product"),
+        pytest.param((LayerFacts("words", "table", 900_000, 0),), id="a-table-of-words"),
+    ],
+)
+def test_what_is_mostly_one_matrix_is_taken_apart_without_training_too(layers: Any) -> None:
+    untrained = DataFacts(None, False, 100, 256)
+    file = model(source="graph", layers=layers)
+    ranking = ranked(facts(size(0.1), model=file, data=untrained), of_module=any_recipe)
+    assert "low-rank" in names(ranking)
+    assert "low-rank-int8" in names(ranked(facts(size(0.1), model=model(layers=layers))))
+    assert "low-rank" not in names(ranked(facts(size(0.1))))
+
+
+def test_time_that_no_layer_of_weights_takes_is_named_where_it_decides() -> None:
+    slow = DeviceFacts(
+        "local", ("avx512_vnni",), 1e-3, kinds={"convolution": 0.3, "other": 0.7}, beside=("Resize", 0.6)
+    )
+    known = facts(latency(0.3), devices=(slow,))
+    assert "On `local`, 60% of the time is in `Resize`" in sentences.headline(ranked(known), known)
+    small = facts(size(0.001), devices=(slow,))
+    assert "Resize" not in sentences.headline(ranked(small), small)
+    spread = facts(latency(0.3), devices=(replace(slow, beside=("Resize", 0.2)),))
+    assert "Resize" not in sentences.headline(ranked(spread), spread)
 
 
 def test_float16_is_for_speed_only_where_the_processor_computes_in_it() -> None:
