@@ -14,7 +14,7 @@ from torch import nn
 
 from makeweight.artifact.ports import Feeds, Port
 from makeweight.runtimes import traced
-from makeweight.runtimes.onnxruntime import export
+from makeweight.runtimes.onnxruntime import export, torchlib
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import UsageError
 
@@ -49,6 +49,22 @@ def test_the_file_is_valid_and_holds_nothing_of_this_machine(exported: Path) -> 
     assert b"site-packages" not in content
     assert str(Path(__file__).parent).encode() not in content
     assert b"stack_trace" not in content
+
+
+def test_the_exporters_functions_are_parsed_for_more_than_their_domain_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxscript._internal import ast_utils
+    from onnxscript.function_libs.torch_lib.ops import core
+
+    function = core.aten_add  # a traced one
+    whole, parsed = function.function_ir, list[str]()
+    read = ast_utils.get_src_and_ast
+    monkeypatch.setattr(ast_utils, "get_src_and_ast", lambda asked: parsed.append(asked.__name__) or read(asked))
+    with torchlib.sources_unread():
+        assert function.function_ir.domain == whole.domain
+        assert parsed == []
+        assert function.function_ir.name == whole.name
+    assert parsed == ["aten_add"]
+    assert type(function.function_ir) is type(whole)
 
 
 def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def read_once() -> Iterator[None]:
         # some operators are there once torchvision is imported
         key = (cls, asked, tuple(sorted(named.items())), "torchvision" in sys.modules)
         if key not in _READ:
-            _READ[key] = plain.__func__(cls, *asked, **named)
+            with sources_unread():
+                _READ[key] = plain.__func__(cls, *asked, **named)
         return _own(_READ[key])
 
     ONNXRegistry.from_torchlib = classmethod(from_torchlib)
@@ -39,6 +40,35 @@ def read_once() -> Iterator[None]:
         yield
     finally:
         ONNXRegistry.from_torchlib = plain
+
+
+@contextlib.contextmanager
+def sources_unread() -> Iterator[None]:
+    """onnxscript lists its functions with the domain of each, and parses the source of each to tell it: a tenth of what
+    exporting a small module takes. A traced one has the domain of the operators that it is among. Where another version
+    keeps this elsewhere, all is parsed as ever."""
+    try:
+        from onnxscript._internal.values import TracedOnnxFunction
+
+        parsed = vars(TracedOnnxFunction)["function_ir"]
+    except (ImportError, KeyError):
+        yield
+        return
+
+    class Unread:
+        """What else than the domain is asked of it is parsed for."""
+
+        def __init__(self, function: Any) -> None:
+            self._function, self.domain = function, function.opset.domain
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(parsed.__get__(self._function), name)
+
+    TracedOnnxFunction.function_ir = property(Unread)
+    try:
+        yield
+    finally:
+        TracedOnnxFunction.function_ir = parsed
 
 
 def _own(read: Any) -> Any:
