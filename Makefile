@@ -33,9 +33,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) \
 	  || { echo "no venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 2; }
 
-# One stamp per set of extras: installing again happens only when what is to be installed changed.
+# One stamp per set of extras: installing again happens only when what is to be installed changed. pip would compile all
+# of it on one core, the tests of every package too, which takes as long as the rest; what does not compile is left.
 $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[$*]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_ARGS) -c constraints.txt -e '.[$*]'
+	@$(BIN)/python -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' $(abspath $(VENV))/lib || true
 	@touch $@
 
 demo: $(VENV)/.demo
