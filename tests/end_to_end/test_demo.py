@@ -63,7 +63,7 @@ def stages_run(output: str) -> set[str]:
 def test_it_ships_a_variant_and_says_which(demo: Path) -> None:
     verdict = json.loads((demo / "reports/verdict.json").read_text())
     assert verdict["verdict"] == "pass"
-    assert verdict["ship"] in {"int8", "slim-int8", "int8-dynamic", "slim", "fp16"}
+    assert verdict["ship"] in {"int8", "slim", "fp16"}
     shown = (demo / "demo.log").read_text()
     assert re.search(rf"^\* +{verdict['ship']} ", shown, re.MULTILINE), shown
     assert str(demo / "reports/report.html") in shown
@@ -104,25 +104,21 @@ def test_dvc_shows_metrics_and_plots(demo: Path, shell) -> None:
     plots = shell("dvc plots show --json", demo)
     assert plots.returncode == 0, plots.stdout
     drawn = json.loads(plots.stdout)["data"]
-    curves = {
-        f"samples/{variant}/training/{told}.tsv"
-        for variant in ("slim", "slim-int8")
-        for told in ("training_loss", "validation_accuracy")
-    }
+    curves = {f"samples/slim/training/{told}.tsv" for told in ("training_loss", "validation_accuracy")}
     assert set(drawn) == {"accuracy against size", "accuracy against latency", "latency", "drop by class"} | curves
 
 
 def test_one_variants_recipe_runs_that_variant_again(demo: Path, shell, tmp_path: Path) -> None:
     copy = tmp_path / "demo"
     shutil.copytree(demo, copy, symlinks=True)
-    _edit(copy / "makeweight.yaml", "method: dynamic", "method: dynamic\n          per_channel: false")
+    _edit(copy / "makeweight.yaml", "method: static", "method: static\n          calibrate: percentile")
     again = shell("dvc repro", copy)
     assert stages_run(again.stdout) - {"gate"} == {
         "ship",
         "device@local",
-        "compress@int8-dynamic",
-        "evaluate@int8-dynamic",
-        "benchmark@local-int8-dynamic",
+        "compress@int8",
+        "evaluate@int8",
+        "benchmark@local-int8",
         "report",
     }, again.stdout
 

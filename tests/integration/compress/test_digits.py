@@ -68,7 +68,7 @@ def test_loading_needs_no_torch() -> None:
 
 def test_the_configuration_holds_together() -> None:
     project = reading.load(ROOT)
-    assert list(project.variants) == ["fp16", "int8", "int8-dynamic", "slim", "slim-int8"]
+    assert list(project.variants) == ["fp16", "int8", "slim"]
     assert (project.ship, project.prefer) == ("best", "latency")
     dataset = data.load(project.declared, "test")
     assert dataset.count == 500
