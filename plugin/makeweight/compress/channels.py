@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from makeweight.compress import tables
+from makeweight.compress import grouped, tables
 from makeweight.compress.deadend import excluded, left_out, refuse_operators
 from makeweight.compress.examples import Examples, tensors
 from makeweight.compress.importances import silent_in
@@ -38,6 +38,7 @@ NAME = "prune"
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
 _GRADIENT_EXAMPLES = 512
 _TOGETHER = 64
+_SINGLE = "convolutions that make one channel of several in each group keep their channels, and those that they read: {}"
 _STATES = "recurrences keep their hidden units, which go into them again as their state: {}"
 
 
@@ -58,7 +59,9 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
     recurrent = list(recurrences(module))
     if recurrent:
         given.progress.say(f"prune: {_STATES.format(', '.join(recurrent))}")
-    left_alone = [*excluded(options.exclude, [*before, *recurrent], NAME), *whole, *recurrent]
+    if single := grouped.single(module):
+        given.progress.say(f"prune: {_SINGLE.format(', '.join(single))}")
+    left_alone = [*excluded(options.exclude, [*before, *recurrent], NAME), *whole, *recurrent, *single]
     frozen = {name for name, parameter in module.named_parameters() if not parameter.requires_grad}
     latency = None if options.latency is None else Latency(options.latency, given)
     if latency is not None:
@@ -77,7 +80,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         keep = set(pruner.channels.ignored_layers)
         losing_heads = {maker for each in plan.heads for maker in each.attention.makers}
         able = [name for name in before if name in losing_heads or module.get_submodule(name) not in keep]
-        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, before, able, pruning.multiple, held))
+        raise RecipeFailed(_unchanged(plan, untold, whole, recurrent, single, before, able, pruning.multiple, held))
     if held:
         given.progress.say(f"prune: {_as_wide(held)}")
     if untold:
@@ -93,7 +96,7 @@ def remove(subject: Subject, options: PruneOptions, given: Given) -> Subject:
         given.notes[NAME]["as wide as before"] = held
     if fewer := pruner.heads.fewer():
         given.notes[NAME]["heads"] = fewer
-    if unwilling := [*whole, *recurrent, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
+    if unwilling := [*whole, *recurrent, *single, *plan.refused, *untold, *(each.called for each in plan.stuck)]:
         given.notes[NAME]["refused"] = unwilling
     return subject
 
@@ -154,6 +157,7 @@ def _unchanged(
     untold: Sequence[str],
     whole: Mapping[str, str],
     recurrent: Sequence[str],
+    single: Sequence[str],
     widths: Mapping[str, int],
     able: Sequence[str],
     multiple: int,
@@ -184,6 +188,8 @@ def _unchanged(
     if recurrent:
         told += f"; {_STATES.format(', '.join(recurrent))}"
         told += "" if able else "; `factorize` makes what they multiply their inputs with smaller"
+    if single:
+        told += f"; {_SINGLE.format(', '.join(single))}"
     return f"{told}; {_as_wide(held)}" if held else told
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from makeweight.compress import grouped
 from makeweight.compress.tables import as_layers
 
 Importance = Callable[[Any], Any]
@@ -77,7 +78,7 @@ def importance_of(name: str) -> Importance:
             "taylor": torch_pruning.importance.GroupTaylorImportance,
             "lamp": torch_pruning.importance.LAMPImportance,
         }[name]()
-    return lambda group: importance(as_layers(group))
+    return lambda group: importance(as_layers(grouped.apart(group)))
 
 
 def of_heads(importance: Importance) -> Importance:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from makeweight.compress import normalization, recurrent_inputs, tables
+from makeweight.compress import grouped, normalization, recurrent_inputs, tables
 from makeweight.compress.examples import Tensors
 from makeweight.compress.exchange import exchange
 from makeweight.compress.wrapping import followable_call
@@ -80,12 +80,13 @@ def narrow(pruner: Any, module: Any, beside: Mapping[str, tuple[str, ...]]) -> l
     """
     names = {part: name for name, part in parts(module).items()}
     removed: list[Removal] = []
-    for group in pruner.step(interactive=True):
-        dependency, channels = group[0]
-        name = names[dependency.target.module]
-        removal = ChannelRemoval(name, dependency.handler, tuple(map(int, channels)), beside.get(name, ()))
-        removal.prune(module, group)
-        removed.append(removal)
+    with grouped.turned_over(module):
+        for group in pruner.step(interactive=True):
+            dependency, channels = group[0]
+            name = names[dependency.target.module]
+            removal = ChannelRemoval(name, dependency.handler, tuple(map(int, channels)), beside.get(name, ()))
+            removal.prune(module, group)
+            removed.append(removal)
     return removed
 
 
@@ -272,8 +273,9 @@ def _repeat(module: Any, removed: Sequence[Removal], example: Tensors, fill: Any
     if fill is not None:
         for parameter in learnable(module):
             parameter.data = fill(parameter)
-    for removal in removed:
-        removal.carry_out(module, graph)
+    with grouped.turned_over(module):
+        for removal in removed:
+            removal.carry_out(module, graph)
 
 
 def differentiable(outputs: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from makeweight.compress import grouped
 from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import HeadPruner, Narrowable
@@ -58,6 +59,9 @@ class Pruner:
     """The layers whose channels are the model's outputs."""
 
     def step(self, module: Any) -> list[Removal]:
+        for name in grouped.single(module):  # one that an earlier step left so: what it reads can go no more
+            layer = module.get_submodule(name)
+            self.channels.in_channel_groups[layer] = layer.in_channels
         return [*narrow(self.channels, module, self.beside), *self.heads.step(module)]
 
 

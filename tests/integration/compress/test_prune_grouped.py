@@ -1,0 +1,95 @@
+"""Convolutions in groups lose channels within each, transposed ones too; where they cannot, they are named."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from makeweight.artifact.ports import Port
+from makeweight.compress.prune import Prune, PruneOptions
+from makeweight.compress.subject import Subject
+from split_values import split_of
+
+IMAGES = np.random.default_rng(0).random((12, 3, 6, 6), dtype=np.float32)
+
+
+@pytest.fixture
+def given(make_project: Any, make_given: Any) -> Any:
+    data = split_of("noise", {"image": IMAGES}, np.arange(12) % 3)
+    splits = dict.fromkeys(("train", "validation", "calibration"), data)
+    return replace(make_given(make_project()), splits=splits, ports=(Port("image", ("N", 3, 6, 6), "float32"),))
+
+
+def _net(grouped: Any) -> Any:
+    """A convolution in groups between two others."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, grouped.in_channels, 3, padding=1),
+        nn.ReLU(),
+        grouped,
+        nn.ReLU(),
+        nn.Conv2d(grouped.out_channels, 3, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).eval()
+
+
+def _deaden(module: Any, read: tuple[int, ...], made: tuple[int, ...]) -> None:
+    """Channels of each group, by their places in it, that are always zero and hardly looked at: of those that it reads,
+    and of those that it makes."""
+    first, grouped, last = module[0], module[2], module[4]
+    parted = grouped.weight.detach().unflatten(0, (grouped.groups, -1))
+    # [groups, read, made, ...]
+    parted = parted if grouped.transposed else parted.transpose(1, 2)
+    with torch.no_grad():
+        parted[:, list(read)] *= 1e-3
+        parted[:, :, list(made)] = 0
+        grouped.bias.unflatten(0, (grouped.groups, -1))[:, list(made)] = 0
+        last.weight.unflatten(1, (grouped.groups, -1))[:, :, list(made)] *= 1e-3
+        for values in (first.weight, first.bias):
+            values.unflatten(0, (grouped.groups, -1))[:, list(read)] = 0
+
+
+@pytest.mark.parametrize("importance", ["magnitude", "taylor", "fpgm"])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d], ids=["convolution", "transposed"])
+def test_each_group_loses_the_channels_that_matter_least(given: Any, kind: Any, importance: str) -> None:
+    module = _net(kind(8, 16, 3, groups=2))
+    _deaden(module, read=(1, 2), made=(0, 3, 5, 6))
+    whole = copy.deepcopy(module)
+    options = PruneOptions(ratio=0.5, epochs=0, round_to=1, importance=importance)
+    Prune().apply(Subject(module), options, replace(given, baseline=whole))
+    assert (module[2].in_channels, module[2].out_channels, module[2].groups) == (4, 8, 2)
+    assert module[2].transposed is (kind is nn.ConvTranspose2d)
+    images = torch.from_numpy(IMAGES)
+    assert torch.allclose(module(images), whole(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d], ids=["convolution", "transposed"])
+def test_one_that_makes_several_channels_of_each_loses_some_of_them(given: Any, kind: Any) -> None:
+    module = _net(kind(8, 32, 3, groups=8))
+    _deaden(module, read=(), made=(1, 3))
+    whole = copy.deepcopy(module)
+    Prune().apply(Subject(module), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    assert given.notes["prune"]["channels"] == {"2": [32, 16]}
+    images = torch.from_numpy(IMAGES)
+    assert torch.allclose(module(images), whole(images), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d], ids=["convolution", "transposed"])
+def test_one_that_makes_a_single_channel_of_several_is_left_as_it_is(given: Any, kind: Any) -> None:
+    module = _net(kind(8, 4, 3, groups=4))
+    module[4] = nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 3, 1))
+    Prune().apply(Subject(module), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    assert given.notes["prune"]["channels"] == {"4.0": [8, 4]}
+    assert given.notes["prune"]["refused"] == ["2"]
+    assert any(line.endswith("and those that they read: 2") for line in given.progress.lines)
+    # what an earlier round leaves so is no other matter
+    module = _net(kind(16, 8, 3, groups=4))
+    Prune().apply(Subject(module), PruneOptions(ratio=0.75, epochs=0, round_to=1, rounds=2), given)
+    assert (module[2].in_channels, module[2].out_channels) == (8, 4)
