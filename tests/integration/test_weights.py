@@ -256,3 +256,24 @@ def test_what_holds_itself_is_refused(loaded: Any) -> None:
     ring["again"] = ring
     with pytest.raises(UsageError, match="nested too deeply"):
         loaded(ring)
+
+
+def test_layers_that_wait_for_their_first_input_have_the_sizes_of_their_weights(tmp_path: Path) -> None:
+    def waiting() -> Any:
+        return nn.Sequential(
+            nn.LazyConv2d(4, 3),
+            nn.LazyBatchNorm2d(),
+            nn.LazyConvTranspose2d(6, 3, groups=2),
+            nn.Flatten(),
+            nn.LazyLinear(3),
+        )
+
+    called, image = waiting().eval(), torch.rand(2, 2, 6, 6)
+    wanted = called(image)
+    torch.save(called.state_dict(), tmp_path / "net.pt")
+    module = waiting().eval()
+    weights.load(module, tmp_path / "net.pt", None)
+    sizes = ("in_channels", "num_features", "in_channels", None, "in_features")
+    assert [getattr(part, size) for part, size in zip(module, sizes, strict=True) if size] == [2, 4, 4, 216]
+    assert torch.equal(module(image), wanted)
+    assert [repr(part) for part in module] == [repr(part) for part in called]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from makeweight.artifact.kind import STATE
 from makeweight.layout import CONFIG
 from makeweight.runtimes import environment
-from makeweight.user import saved
+from makeweight.user import lazy, saved
 from makeweight.user.saved import EXTRA, bare, some
 from makeweight_base.errors import UsageError, first_line
 from makeweight_base.quiet import quiet
@@ -75,6 +75,7 @@ def load(module: Any, path: Path, key: str | None) -> str:
     except Exception as error:  # modules may load in ways of their own
         environment.reraise(error)
         raise _explained(error, place, places) from error
+    lazy.settle(module)
     if bad := not_finite(module):
         raise UsageError(f"the weights hold NaN or infinity: {some(bad)}", do="Train the model again.")
     return place.name
