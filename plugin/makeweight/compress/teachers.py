@@ -28,7 +28,8 @@ def teacher_of(options: TrainingOptions, given: Given, device: str = CPU) -> Any
         device: where it lies and is asked; of an ONNX file, where its answers go.
 
     Raises:
-        UsageError: it cannot be built, its weights do not fit, or the file cannot be opened.
+        UsageError: it cannot be built, has layers of what it is to teach, its weights do not fit, or the file cannot be
+            opened.
     """
     if options.teacher == "none":
         return None
@@ -37,7 +38,7 @@ def teacher_of(options: TrainingOptions, given: Given, device: str = CPU) -> Any
     if options.teacher.endswith(".onnx"):
         return _of_file(options.teacher, given, device)
     module = built(options.teacher, given.root, where=_WHERE, progress=given.progress)
-    anew.lie_apart(module)
+    anew.teach_of_its_own(module, options.teacher, _WHERE)
     if options.teacher_weights is not None:
         file = given.root / options.teacher_weights
         if not file.is_file():

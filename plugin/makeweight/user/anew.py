@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 from makeweight_base.errors import UsageError
 
 _handed_out: WeakValueDictionary[int, Any] = WeakValueDictionary()
-"""The parameters of modules that were handed out and are still there, by what `id` calls them."""
+"""The parameters of modules that were handed out and are still there, the layers that have them, whose parameters may be
+others by now, and the modules themselves; by what `id` calls them."""
 
 
 def have_its_own(module: Any, build: str, where: str) -> None:
@@ -21,28 +22,57 @@ def have_its_own(module: Any, build: str, where: str) -> None:
         build: the `module:callable` that gave it.
 
     Raises:
-        UsageError: it has parameters of a module that was handed out before.
+        UsageError: it has parameters, or layers, of a module that was handed out before.
     """
-    earlier = dict(_handed_out.items())
-    for name, parameter in module.named_parameters():
-        if earlier.get(id(parameter)) is parameter:
-            raise UsageError(
-                f"`{build}` gave the same parameter (`{name}`) in two calls, and what one of the modules learns or "
-                "loses would be the other's too",
-                where=where,
-                do="Build the module within the callable, with each call anew, and keep none of it between calls.",
-            )
+    if (same := _of_another(module)) is not None:
+        raise UsageError(
+            f"`{build}` gave the same {same} in two calls, and what one of the modules learns or loses would be the "
+            "other's too",
+            where=where,
+            do="Build the module within the callable, with each call anew, and keep none of it between calls.",
+        )
     lie_apart(module)
-    for parameter in module.parameters():
-        _handed_out[id(parameter)] = parameter
+    for part in module.modules():
+        own = list(part.parameters(recurse=part is module))
+        for each in (*own, *([part] if own else [])):
+            _handed_out[id(each)] = each
+
+
+def teach_of_its_own(module: Any, teacher: str, where: str) -> None:
+    """See `lie_apart`; of a module that teaches. It is not changed once it has its weights, so it may be the same in
+    several calls.
+
+    Args:
+        teacher: the `module:callable` that gave it.
+
+    Raises:
+        UsageError: it has parameters, or layers, of a module that was handed out to be changed.
+    """
+    if (same := _of_another(module)) is not None:
+        raise UsageError(
+            f"the teacher `{teacher}` has a {same} that is the model's too: it would learn of itself",
+            where=where,
+            do="Build the teacher with layers of its own, or take `teacher: baseline`, the model as it was.",
+        )
+    lie_apart(module)
+
+
+def _of_another(module: Any) -> str | None:
+    """What of a module belongs to one that was handed out before."""
+    for kind, parts in (("parameter", module.named_parameters()), ("module", module.named_modules())):
+        for name, part in parts:
+            if _handed_out.get(id(part)) is part:
+                return f"{kind} (`{name}`)" if name else kind
+    return None
 
 
 def lie_apart(module: Any) -> None:
     """Have the parameters of a torch.nn.Module lie in no memory that those of one that was handed out lie in, such as a
-    table of vectors that was read once and that every module is made of. Of what teaches, this alone: it is not changed
-    once it has its weights, so it may be the same in several calls."""
-    own = {id(parameter) for parameter in module.parameters()}
-    taken = {_place(parameter) for name, parameter in _handed_out.items() if name not in own} - {None}
+    table of vectors that was read once and that every module is made of."""
+    import torch
+
+    handed_out = [each for each in _handed_out.values() if isinstance(each, torch.Tensor)]
+    taken = {_place(parameter) for parameter in handed_out} - {None}
     parameters = [(parameter, _place(parameter)) for parameter in module.parameters()]
     many = Counter(place for _, place in parameters)
     for parameter, place in parameters:
