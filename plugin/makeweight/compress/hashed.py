@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from makeweight.compress.deadend import changeable, refuse_not_finite
 from makeweight.compress.parametrized import in_place_of_parametrized
-from makeweight.compress.sharing import NAME, Ties, parted, told_scaled
+from makeweight.compress.sharing import NAME, Ties, changed_nothing, parted, told_scaled
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
 from makeweight.runtimes.hashing import places, values_of
@@ -47,7 +47,7 @@ def tie(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
             "gradients; have them require these in `build`, or take `method: kmeans`"
         )
     if not indices:
-        raise RecipeFailed(f"{NAME} changed nothing: no layer has {_FEWEST} weights for a hash to tie")
+        raise changed_nothing(f"has {_FEWEST} weights for a hash to tie", few, scaled)
     ties = Ties(indices, signs=signs)
     values = dict[str, list[int]]()
     with torch.no_grad():

@@ -13,13 +13,14 @@ import numpy as np
 
 from makeweight.compress import masking
 from makeweight.compress.deadend import changeable, refuse_not_finite
-from makeweight.compress.files import finite, left_alone_in, noted, saved, weights_of
+from makeweight.compress.files import by_reason, finite, left_alone_in, noted, saved, weights_of
 from makeweight.compress.gradients import whole
 from makeweight.compress.kmeans import means, nearest
 from makeweight.compress.masking import Masks
 from makeweight.compress.parametrized import in_place_of_parametrized
 from makeweight.compress.subject import Subject
 from makeweight.compress.technique import Given
+from makeweight.runtimes.layers import told_of
 from makeweight.runtimes.runtime import RecipeFailed
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def share(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
         with torch.no_grad():
             weight.copy_(torch.from_numpy(shared))
         indices[name] = torch.from_numpy(clusters)
-    found.tell(given)
+    found.tell(given, scaled=scaled)
     told_scaled(scaled, given)
     ties = Ties(indices, zeros.keys() & indices.keys())
     ties.sum_gradients(module)
@@ -209,6 +210,29 @@ def told_scaled(names: Sequence[str], given: Given) -> None:
         given.notes[NAME]["kept"] += names
 
 
+def changed_nothing(
+    few: str, kept: Sequence[str], scaled: Sequence[str] = (), unreached: Mapping[str, str] = MappingProxyType({})
+) -> RecipeFailed:
+    """Why no weight shares anything.
+
+    Args:
+        few: what no layer has of those that have too few weights.
+        kept: these.
+        scaled: see `parted`.
+        unreached: why other layers of a file keep their weights.
+    """
+    told = [f"{told_of(layers)}: {reason}" for reason, layers in by_reason(unreached).items()]
+    if scaled:
+        told.append(
+            f"{told_of(scaled)}: scaled to `max_norm` when they are read, so that they would soon share nothing; build "
+            "them without it"
+        )
+    if kept:
+        told.append(f"no {'other ' if told else ''}layer {few}")
+    why = "; ".join(told) or "the model has no layer with weights that is not excluded"
+    return RecipeFailed(f"{NAME} changed nothing: {why}")
+
+
 def share_in_file(subject: Subject, options: ClusterOptions, given: Given) -> Subject:
     """The same of a model file, whose weights nothing trains. Where weights were made zero, zero is a value of its
     own."""
@@ -221,7 +245,7 @@ def share_in_file(subject: Subject, options: ClusterOptions, given: Given) -> Su
         values = finite(weights, name, NAME).astype(np.float64)
         held = values == 0 if masking.NAME in subject.left else None
         weights.give(name, found.shared(name, values, held)[0])
-    found.tell(given, weights.kept)
+    found.tell(given, unreached=weights.kept)
     return saved(subject, weights, given, NAME)
 
 
@@ -257,9 +281,10 @@ class _Found:
         self._errors[name] = float(((plain - shared) ** 2).sum()) ** 0.5 / norm if norm else 0.0
         return shared, clusters
 
-    def tell(self, given: Given, unreached: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Args:
-            unreached: why other layers of a file keep their weights.
+    def tell(
+        self, given: Given, *, scaled: Sequence[str] = (), unreached: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """See `changed_nothing`.
 
         Raises:
             RecipeFailed: no weight shares anything.
@@ -270,7 +295,7 @@ class _Found:
                 f"cluster: too few weights for {size} values to pay, left as they are: {', '.join(kept)}"
             )
         if not self._values:
-            raise RecipeFailed(f"cluster changed nothing: no layer has more than {2 * size} weights; lower `bits`")
+            raise changed_nothing(f"has more than {2 * size} weights; lower `bits`", kept, scaled, unreached)
         given.progress.say(f"cluster: {len(self._values)} weight tensors of at most {size} values")
         given.notes[NAME] = {"values": self._values, "errors": self._errors, "kept": kept, **noted(unreached)}
 

@@ -230,3 +230,7 @@ def test_a_table_that_is_scaled_when_it_is_read_stays(given: Any, options: dict[
     assert torch.equal(module[0].weight, before)
     assert len(module[1].weight.abs().unique()) <= 160
     assert given.notes["cluster"]["kept"] == ["0.weight"]
+    why = "cluster changed nothing: 0.weight: scaled to `max_norm` when they are read, .*; build them without it"
+    for others, end in (((), "$"), ((nn.Linear(2, 2),), "; no other layer has ")):
+        with pytest.raises(RecipeFailed, match=why + end):
+            Cluster().apply(Subject(nn.Sequential(module[0], *others)), ClusterOptions(**options), given)
