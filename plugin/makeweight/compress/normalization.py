@@ -13,8 +13,9 @@ _TOLERANCE = 1e-3
 def axis(whole: Any, narrowed: Any, kept: Any) -> int | None:
     """The axis that a layer takes its statistics over; None: it takes none over channels.
 
-    One that is written by hand is told by what it does: its answer does not grow with its input, and channels that are
-    left are answered as before where the others are spread as they are.
+    One that is written by hand, or descends from one of PyTorch's and turns its input around (ConvNeXt's), is told by
+    what it does: its answer does not grow with its input, and channels that are left are answered as before where the
+    others are spread as they are.
 
     Args:
         narrowed: the same layer with fewer channels.
@@ -22,17 +23,12 @@ def axis(whole: Any, narrowed: Any, kept: Any) -> int | None:
     """
     from torch import nn
 
-    if isinstance(whole, nn.LayerNorm | nn.RMSNorm):
-        return -1
-    if isinstance(whole, nn.GroupNorm):
-        return 1
-    if type(whole).__module__.startswith("torch.") or any(whole.children()):
-        return None
+    known = -1 if isinstance(whole, nn.LayerNorm | nn.RMSNorm) else 1 if isinstance(whole, nn.GroupNorm) else None
     channels = {each.numel() for each in whole.parameters()}
-    if len(channels) != 1:
-        return None
+    if type(whole).__module__.startswith("torch.") or any(whole.children()) or len(channels) != 1:
+        return known
     count = channels.pop()
-    return next((each for each in (-1, 1) if _normalizes(whole, narrowed, kept, count, each)), None)
+    return next((each for each in (-1, 1) if _normalizes(whole, narrowed, kept, count, each)), known)
 
 
 def over_kept(narrowed: Any, kept: Any, axis: int) -> Any:

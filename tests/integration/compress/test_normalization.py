@@ -65,9 +65,31 @@ class Mixes(Weighed):
         return (x - x.roll(1, -1)) / x.norm(dim=-1, keepdim=True) * self.weight
 
 
+class Descends(nn.LayerNorm):
+    def __init__(self, weight: Any) -> None:
+        super().__init__(len(weight))
+        self.weight = nn.Parameter(weight)
+
+
+class DescendsAndTurns(Descends):
+    """As ConvNeXt has it for pictures."""
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 @pytest.mark.parametrize(
     ("kind", "axis"),
-    [(MeanSquare, -1), (Standard, -1), (ChannelsFirst, 1), (CountsOfBefore, None), (Scales, None), (Mixes, None)],
+    [
+        (MeanSquare, -1),
+        (Standard, -1),
+        (Descends, -1),
+        (DescendsAndTurns, 1),
+        (ChannelsFirst, 1),
+        (CountsOfBefore, None),
+        (Scales, None),
+        (Mixes, None),
+    ],
 )
 @pytest.mark.parametrize("kept", [_KEPT, _KEPT[:-1]], ids=["an odd number", "an even number"])
 def test_the_axis_of_a_normalization_by_hand(kind: Any, axis: int | None, kept: Any) -> None:
