@@ -1,8 +1,10 @@
-"""Convolutions in groups as Torch-Pruning is to see them.
+"""Channels that go in step, as Torch-Pruning is to see them: those of a convolution's groups, and the parts that a
+layer's answer is cut into, where one gates another.
 
-Each group loses as many channels, in the same places. Torch-Pruning knows that of convolutions that are not transposed;
-of a transposed one it takes the weight for that of all groups at once. One that makes a single channel of each group it
-takes for depthwise, though the group may read several.
+Of each group or part as many channels go, in the same places. Torch-Pruning knows that of convolutions that are not
+transposed; of a transposed one it takes the weight for that of all groups at once. One that makes a single channel of
+each group it takes for depthwise, though the group may read several. Of parts it knows which channels go together, and
+chooses among all as if they did not.
 """
 
 from __future__ import annotations
@@ -12,6 +14,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from makeweight.runtimes.weights import turned
+
+
+def parts_in_step(graph: Any, group: Any) -> int:
+    """How many parts of equal width a layer's channels are in of which each loses the same; 1: they are in one.
+
+    Args:
+        graph: of Torch-Pruning, of which the group is.
+        group: begins with the layer.
+    """
+    first, channels = group[0]
+    together = sorted(graph.get_pruning_group(first.target.module, first.handler, [0])[0].idxs)
+    apart = len(channels) / len(together)
+    return len(together) if together == [apart * number for number in range(len(together))] else 1
 
 
 def single(module: Any) -> list[str]:

@@ -97,6 +97,12 @@ def pruner_of(
             groups: int = self.groups
             return removed(n_pruned * groups, current_channels, math.lcm(round_to, groups)) // groups
 
+        # How many parts of a group lose as many channels: the library knows those of convolutions and normalizations.
+        def _get_channel_groups(self, group: Any) -> int:
+            groups: int = super()._get_channel_groups(group)
+            parts = groups * grouped.parts_in_step(self.DG, group)
+            return groups if len(group[0].idxs) % parts else parts
+
         # Asked of each group just before its channels are rounded.
         def _is_atten_group(self, group: Any) -> Any:
             self.groups = self._get_channel_groups(group)

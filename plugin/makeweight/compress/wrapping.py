@@ -1,6 +1,8 @@
-"""Padding that wraps around, while a module's channels are followed: autograd has it as copies of slices in place,
-through which Torch-Pruning goes round and round for ever. What repeats the edge in its place has the same shape and
-channels.
+"""What of a module is called otherwise while its channels are followed, with the same shapes and channels.
+
+Padding that wraps around is to autograd copies of slices in place, through which Torch-Pruning goes round and round for
+ever; what repeats the edge stands for it. A gated linear unit is one operation, that says nothing of the halves which
+it multiplies; these stand for it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,15 @@ def _mode() -> Any:
             others = others or {}
             if function in (functional.pad, torch._C._nn.pad) and "circular" in (*arguments[2:3], others.get("mode")):
                 arguments, others = arguments[:2], {**others, "mode": "replicate"}
+            if function in (functional.glu, torch._C._nn.glu):
+                return _halves(*arguments, **others)
             return function(*arguments, **others)
 
     return Mode
+
+
+def _halves(input: Any, dim: int = -1) -> Any:
+    """What a gated linear unit answers: Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2017,
+    https://arxiv.org/abs/1612.08083."""
+    passed, gate = input.chunk(2, dim)
+    return passed * gate.sigmoid()

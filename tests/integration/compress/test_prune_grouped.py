@@ -1,4 +1,5 @@
-"""Convolutions in groups lose channels within each, transposed ones too; where they cannot, they are named."""
+"""Convolutions in groups lose channels within each, transposed ones too, and halves that gate each other lose the same;
+where they cannot, they are named."""
 
 from __future__ import annotations
 
@@ -93,3 +94,41 @@ def test_one_that_makes_a_single_channel_of_several_is_left_as_it_is(given: Any,
     module = _net(kind(16, 8, 3, groups=4))
     Prune().apply(Subject(module), PruneOptions(ratio=0.75, epochs=0, round_to=1, rounds=2), given)
     assert (module[2].in_channels, module[2].out_channels) == (8, 4)
+
+
+class Gated(nn.Module):
+    """Half of what a layer answers gates the other half."""
+
+    def __init__(self, gate: Any) -> None:
+        super().__init__()
+        self.gate = gate
+        self.first, self.both, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 32, 1), nn.Linear(16, 3)
+
+    def forward(self, image: Any) -> Any:
+        return self.last(self.gate(self.both(self.first(image).relu())).mean((2, 3)))
+
+
+def _chunks(whole: Any) -> Any:
+    passed, gate = whole.chunk(2, 1)
+    return passed * gate.sigmoid()
+
+
+@pytest.mark.parametrize("gate", [_chunks, nn.GLU(dim=1)], ids=["chunks", "GLU"])
+@pytest.mark.parametrize("scope", ["uniform", "global"])
+def test_halves_that_gate_each_other_lose_the_same_channels_and_no_more_than_asked_for(
+    given: Any, gate: Any, scope: Any
+) -> None:
+    torch.manual_seed(0)
+    module = Gated(gate).eval()
+    # what is passed on in these places is nothing, and nothing looks at it
+    gone = [1, 2, 4, 5, 7, 11, 13, 14]
+    with torch.no_grad():
+        module.both.weight[gone] = module.both.bias[gone] = 0
+        module.both.weight[[16 + place for place in gone]] *= 1e-3
+        module.last.weight[:, gone] *= 1e-3
+    whole = copy.deepcopy(module)
+    options = PruneOptions(ratio=0.5, epochs=0, round_to=1, scope=scope, exclude=("first",))
+    Prune().apply(Subject(module), options, given)
+    assert given.notes["prune"]["channels"] == {"both": [32, 16]}
+    images = torch.from_numpy(IMAGES)
+    assert torch.allclose(module(images), whole(images), atol=1e-5)
