@@ -68,7 +68,9 @@ def places_in(
             if reason is None:
                 able[place.name] = place
             else:
-                kept[place.name] = reason
+                # what is the model's own has no layer's name
+                own = [each for each, weight in part.named_parameters(recurse=False) if weight.ndim > 1]
+                kept[place.name or ", ".join(own)] = reason
         if type(part) in recurrences() and any(place.name in able for place in places):
             kept |= dict.fromkeys(states_of(part, name), STATES)
     return able, kept

@@ -43,7 +43,8 @@ def _factorized(module: Any, given: Any, **options: Any) -> Any:
 
 
 class Encoder(nn.Module):
-    """Attention of PyTorch's own, a layer in a list, a tied output, a table, and a weight that is read by hand."""
+    """Attention of PyTorch's own, a layer in a list, a tied output, a table, a weight that is read by hand, and one of
+    no layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,9 +57,10 @@ class Encoder(nn.Module):
         self.tied, self.twin = nn.Linear(32, 32), nn.Linear(32, 32)
         self.twin.weight = self.tied.weight
         self.head = nn.Linear(32, 3)
+        self.own = nn.Parameter(torch.ones(1, 32))
 
     def forward(self, tokens: Any) -> Any:
-        values = self.more[0](self.encoder(self.words(tokens)))
+        values = self.more[0](self.encoder(self.words(tokens) * self.own))
         values = nn.functional.linear(values, self.by_hand.weight)
         values, _ = self.recurrent(values)
         return self.head(self.twin(torch.relu(self.tied(values))).mean(1))
@@ -78,6 +80,7 @@ def test_what_can_be_is_factorized_and_the_rest_is_named(given: Any) -> None:
         "recurrent.weight_ih_l0": [[32], [3]],
     }
     assert note["kept"] == {
+        "own": "no factors are known of a Encoder",
         "by_hand": "its weight is read without the layer being called",
         "recurrent.weight_hh_l0": "its operator takes what a recurrence multiplies its state with whole",
         "tied": "its weight is `twin.weight` too",
