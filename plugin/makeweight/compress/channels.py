@@ -38,7 +38,7 @@ NAME = "prune"
 # Examples whose gradients decide what matters, for the importances that ask for gradients.
 _GRADIENT_EXAMPLES = 512
 _TOGETHER = 64
-_SINGLE = "convolutions that make one channel of several in each group keep their channels, and those that they read: {}"
+_SINGLE = "convolutions that make one channel of several in each group keep these, and those that they read: {}"
 _STATES = "recurrences keep their hidden units, which go into them again as their state: {}"
 
 

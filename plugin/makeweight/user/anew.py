@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 from makeweight_base.errors import UsageError
 
 _handed_out: WeakValueDictionary[int, Any] = WeakValueDictionary()
-"""The parameters of modules that were handed out and are still there, the layers that have them, whose parameters may be
-others by now, and the modules themselves; by what `id` calls them."""
+"""The parameters of modules that were handed out and are still there, the layers that have them, whose parameters may
+be others by now, and the modules themselves; by what `id` calls them."""
 
 
 def have_its_own(module: Any, build: str, where: str) -> None:
