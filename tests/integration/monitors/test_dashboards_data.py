@@ -221,8 +221,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory, preloaded_monitors: Path) 
                 fleet.spoil()
                 exporter.send(*[event] * 5, {"model": "nobody"})
                 written = set(client.get("/api/v1/label/__name__/values", {}))
-                asking = client.query('count by (model) (ALERTS{kind="rollback", alertstate="firing"})')
-                return recorded <= written and len(asking) == len(TERMS)
+                asked = ('kind="rollback", alertstate="firing"', f'alertname="{names.ACCURACY_BELOW_STABLE}"')
+                alerts = [client.query(f"count by (model) (ALERTS{{{one}}})") for one in asked]
+                return recorded <= written and all(len(one) == len(TERMS) for one in alerts)
 
             prometheus.until(complete, 150, every=0.5)
             time.sleep(6)  # so that every recording was made from what is there by now
