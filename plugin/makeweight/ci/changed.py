@@ -20,7 +20,7 @@ import yaml
 
 from makeweight.ci import code, inputs, nodes, stage_names
 from makeweight.ci.base import Base
-from makeweight.ci.lock import MAKING, making
+from makeweight.ci.lock import making
 from makeweight.ci.tracked import Tracked
 from makeweight.ci.unmeasured import unmeasured
 from makeweight.layout import BASELINE, CONFIG, LOCK, PIPELINE
@@ -130,7 +130,7 @@ def _changed(
     try:
         sides = _Side(before), _Side(now)
         lock = _entries(before)
-        made = _made(lock, sides[1])
+        made = _made(expected, lock, sides[1])
     except ValueError as error:
         return dict.fromkeys(expected, f"what decides about it cannot be read: {error}"), every
     if (code.is_named(project) or ran) and (other := code.why(before, now, ran)) is not None:
@@ -195,20 +195,23 @@ def _entries(before: Tracked) -> Mapping[str, yaml.Node]:
     return dict(nodes.pairs(nodes.at(root, "stages")))
 
 
-def _made(lock: Mapping[str, yaml.Node], now: _Side) -> Mapping[str, str | None]:
+def _made(expected: list[str], lock: Mapping[str, yaml.Node], now: _Side) -> Mapping[str, str | None]:
     """What our stages made, and the hash of each. A path that the lock alone calls made is none: nobody would look
     whether it changed.
+
+    Args:
+        expected: those stages. By another name in the lock, such as `compress@../code`, anything would be an output.
 
     Raises:
         ValueError: an entry is none.
     """
     found: dict[str, str | None] = {}
-    for stage, node in lock.items():
-        if stage.partition("@")[0] not in MAKING:
+    for stage in expected:
+        if stage not in lock:
             continue
         names = stage_names.of(now.pipeline, stage).outputs
         try:
-            outs = nodes.texts(node).get("outs") or []
+            outs = nodes.texts(lock[stage]).get("outs") or []
             found |= {out["path"]: out.get("md5") for out in outs if posixpath.normpath(out["path"]) in names}
         except (TypeError, AttributeError, KeyError):
             raise ValueError(f"the entry of `{stage}` in the base's dvc.lock is none") from None

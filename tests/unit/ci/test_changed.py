@@ -188,6 +188,13 @@ def test_what_a_lock_alone_calls_made_is_looked_at(project: Project) -> None:
     assert list(found(project, claimed, {**claimed, "code/a.py": "other"}).stages) == ALL
 
 
+def test_an_entry_of_no_variant_of_the_project_makes_nothing(project: Project) -> None:
+    """By the name of a stage that there is not, its outputs would lie anywhere."""
+    files = locked(project, FILES)
+    claimed = relocked(files, {"compress@../tiny.onnx": {"cmd": "x", "outs": [dependency("tiny.onnx", files)]}})
+    assert list(found(project, claimed, {**claimed, "tiny.onnx": "other"}).stages) == ALL
+
+
 def test_what_the_bases_own_lock_was_not_made_from_is_run(project: Project) -> None:
     """As where a change has landed, and nobody has refreshed the lock yet."""
     stale = {**locked(project, FILES), "tiny.onnx": "newer", "code/a.py": "newer"}
