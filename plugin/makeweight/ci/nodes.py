@@ -19,6 +19,7 @@ _MOST = 100_000
 """Nodes of one file, anchors unfolded."""
 _KEPT = 1024
 """Files whose nodes are kept, as there may be many of .dvc."""
+_MERGE = "tag:yaml.org,2002:merge"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE, _FALSE = re.compile("true|True|TRUE"), re.compile("false|False|FALSE")
 _WHOLE = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+")
@@ -64,14 +65,23 @@ def _unfolded(root: yaml.Node | None) -> Iterator[None]:
 def at(node: yaml.Node | None, *keys: str) -> yaml.Node | None:
     """What stands below keys; None where there is none."""
     for key in keys:
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        node = next((value for name, value in pairs if name.value == key), None)
+        node = next((value for name, value in pairs(node) if name == key), None)
     return node
 
 
 def pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
-    """The keys of a mapping, each with what stands below it."""
-    return [(str(key.value), value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
+    """The keys of a mapping, each with what stands below it; behind its own those that it takes from others by `<<`,
+    which DVC and makeweight read alike."""
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    found = [(str(key.value), value) for key, value in node.value if key.tag != _MERGE]
+    known = {key for key, _ in found}
+    for others in (value for key, value in node.value if key.tag == _MERGE):
+        for other in others.value if isinstance(others, yaml.SequenceNode) else [others]:
+            more = [(key, value) for key, value in pairs(other) if key not in known]
+            found += more
+            known |= {key for key, _ in more}
+    return found
 
 
 def written(node: yaml.Node | None, *, without: frozenset[str] = frozenset()) -> object:
@@ -94,7 +104,7 @@ def written(node: yaml.Node | None, *, without: frozenset[str] = frozenset()) ->
 def texts(node: yaml.Node | None) -> Any:
     """As plain data in which every scalar is the text that is written there."""
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): texts(value) for key, value in node.value}
+        return {key: texts(value) for key, value in pairs(node)}
     if isinstance(node, yaml.SequenceNode):
         return [texts(item) for item in node.value]
     return None if node is None else node.value
@@ -103,7 +113,7 @@ def texts(node: yaml.Node | None) -> Any:
 def meant(node: yaml.Node | None) -> Any:
     """As plain data in which two scalars are equal where DVC, which reads YAML 1.2, takes them for equal."""
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): meant(value) for key, value in node.value}
+        return {key: meant(value) for key, value in pairs(node)}
     if isinstance(node, yaml.SequenceNode):
         return [meant(item) for item in node.value]
     if not isinstance(node, yaml.ScalarNode):

@@ -499,6 +499,26 @@ def test_a_number_is_as_it_was_noted_however_it_is_written() -> None:
         assert meant(none) == {"a": none}
 
 
+def test_what_a_mapping_takes_from_another_is_seen_in_it(project: Project) -> None:
+    """DVC and makeweight alike read `<<` so: what a stage or a recipe has by that, a lock may not leave out."""
+    files = locked(project, FILES)
+    recipe = "  int8: {steps: [{quantize: {method: dynamic}}]}\n"
+    files["makeweight.yaml"] = CONFIG.replace(recipe, f"  <<:\n  {recipe}")
+    pipeline = yaml.safe_load(files["dvc.yaml"])
+    pipeline["stages"]["compress"]["do"] = {"<<": pipeline["stages"]["compress"]["do"]}
+    files["dvc.yaml"] = yaml.safe_dump(pipeline).replace("'<<':", "<<:")
+    assert yaml.safe_load(files["dvc.yaml"])["stages"]["compress"] == stages(project)["compress"]
+    assert not found(project, files, files), found(project, files, files).why
+    other = {**files, "makeweight.yaml": files["makeweight.yaml"].replace("method: dynamic", "method: static")}
+    assert found(project, files, other).models == {"int8"}
+    entry = yaml.safe_load(files["dvc.lock"])["stages"]["compress@int8"]
+    fewer = forged(files, "compress@int8", deps=[each for each in entry["deps"] if each["path"] != "calibration.npz"])
+    assert "compress@int8" in found(project, fewer, {**fewer, "calibration.npz": "other"}).stages
+    unsaid = {name: value for name, value in entry["params"]["makeweight.yaml"].items() if name != "variants.int8"}
+    silent = [forged(each, "compress@int8", params={"makeweight.yaml": unsaid}) for each in (files, other)]
+    assert found(project, *silent).models == {"int8"}
+
+
 def test_what_some_readers_pass_over_is_there() -> None:
     """A byte order mark within a text, at which the parser in C goes on as if it were not there."""
     root = nodes.compose("{a: {b: x,\n\ufeff#: {b: y}, c: z}}".encode())
