@@ -152,8 +152,10 @@ def _changed(
 def _beside_the_model(project: Project) -> frozenset[str]:
     """What the stage `baseline` names besides what its model is made from: paths, and keys of makeweight.yaml."""
     raw = None if project.pipeline is None else project.pipeline.place
-    paths = [path for path in (project.data.places.get("test"), raw) if path is not None]
-    return frozenset({"name", "sources", "pipeline", *map(posixpath.normpath, paths)})
+    others = [path for split, path in project.data.places.items() if split != "test"]
+    paths = {posixpath.normpath(path) for path in (project.data.places.get("test"), raw) if path is not None}
+    paths -= {posixpath.normpath(path) for path in (*project.model.files, *project.sources, *others)}
+    return frozenset({"name", "sources", "pipeline", *paths})
 
 
 class _Side:

@@ -195,6 +195,17 @@ def test_an_entry_of_no_variant_of_the_project_makes_nothing(project: Project) -
     assert list(found(project, claimed, {**claimed, "tiny.onnx": "other"}).stages) == ALL
 
 
+def test_what_is_the_models_too_counts_for_it_whatever_else_it_is(made: Made) -> None:
+    """Any file can be a raw sample."""
+    around = "task: classification\npipeline: {preprocess: 'a:f', samples: tiny.onnx}\n"
+    project = made(("task: classification\n", around))
+    files = {**FILES, "makeweight.yaml": CONFIG.replace("task: classification\n", around)}
+    files = locked(project, files)
+    assert not found(project, files, files), found(project, files, files).why
+    seen = found(project, files, {**files, "tiny.onnx": "other"})
+    assert (list(seen.stages), seen.models) == (ALL, MODELS)
+
+
 def test_what_the_bases_own_lock_was_not_made_from_is_run(project: Project) -> None:
     """As where a change has landed, and nobody has refreshed the lock yet."""
     stale = {**locked(project, FILES), "tiny.onnx": "newer", "code/a.py": "newer"}
