@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -28,6 +28,8 @@ from makeweight.project.project import Project
 
 _MOST_TOLD = 3
 _ANEW = "everything is made and measured anew"
+# Keys of makeweight.yaml that the stage `baseline` names; what lies at the sources it names as well.
+_WITHOUT_EFFECT = frozenset({"name", "sources"})
 # Words about a stage, without effect on what it does.
 _WORDS = frozenset({"desc", "meta"})
 
@@ -45,6 +47,9 @@ class Change:
     models: frozenset[str] = frozenset()
     """The variants, and `baseline`, whose models are made from something else than the base's are. Should the bytes
     come out as the base says that its own are, it may say so of a model that it never made."""
+    fed_otherwise: bool = False
+    """Whether devices would get other examples, or other code around the models. What the base has of that under the
+    right keys, it never measured."""
 
     def __bool__(self) -> bool:
         return bool(self.stages) or self.besides is not None
@@ -80,10 +85,10 @@ def change(project: Project, base: Base | None, before: Tracked | None, now: Tra
         models = frozenset((BASELINE, *project.variants))
         told = dict.fromkeys(expected, _ANEW) if anew else {}
         return Change(told, None if anew else "there is no base to take anything from", tracked, models)
-    stages, models = _changed(project, base, before, now, expected)
+    found = replace(_changed(project, base, before, now, expected), tracked=tracked)
     if anew:
-        return Change(dict.fromkeys(expected, _ANEW), None, tracked, models)
-    return Change(stages, _besides(project, base), tracked, models)
+        return replace(found, stages=dict.fromkeys(expected, _ANEW))
+    return replace(found, besides=_besides(project, base))
 
 
 def declared(project: Project) -> tuple[str, ...]:
@@ -121,10 +126,8 @@ def _besides(project: Project, base: Base) -> str | None:
     return f"the base has not all figures of {', '.join(missing)}" if missing else None
 
 
-def _changed(
-    project: Project, base: Base, before: Tracked, now: Tracked, expected: list[str]
-) -> tuple[dict[str, str], frozenset[str]]:
-    """Why stages are to be run, and of which variants the models are made from something else."""
+def _changed(project: Project, base: Base, before: Tracked, now: Tracked, expected: list[str]) -> Change:
+    """What follows from what the two commits hold; whether the base's figures are enough is not asked."""
     ran = base.ran
     every = frozenset((BASELINE, *project.variants))
     try:
@@ -132,9 +135,9 @@ def _changed(
         lock = _entries(before)
         made = _made(expected, lock, sides[1])
     except ValueError as error:
-        return dict.fromkeys(expected, f"what decides about it cannot be read: {error}"), every
+        return Change(dict.fromkeys(expected, f"what decides about it cannot be read: {error}"), models=every)
     if (code.is_named(project) or ran) and (other := code.why(before, now, ran)) is not None:
-        return dict.fromkeys(expected, other), every
+        return Change(dict.fromkeys(expected, other), models=every)
     # what the others take of the baseline is its model, for which the test examples, say, are of no account
     model = _reason(BASELINE, lock, made, *sides, sure=True, aside=_beside_the_model(project))
     remade = {} if model is None else {BASELINE: model}
@@ -146,7 +149,8 @@ def _changed(
         reason = _reason(stage, lock, made, *sides) or remade.get(stage.partition("@")[2])
         if reason is not None:
             found[stage] = reason
-    return found, frozenset(remade)
+    fed = _reason(BASELINE, lock, made, *sides, sure=True, aside=_WITHOUT_EFFECT)
+    return Change(found, models=frozenset(remade), fed_otherwise=fed is not None)
 
 
 def _beside_the_model(project: Project) -> frozenset[str]:
@@ -155,7 +159,7 @@ def _beside_the_model(project: Project) -> frozenset[str]:
     others = [path for split, path in project.data.places.items() if split != "test"]
     paths = {posixpath.normpath(path) for path in (project.data.places.get("test"), raw) if path is not None}
     paths -= {posixpath.normpath(path) for path in (*project.model.files, *project.sources, *others)}
-    return frozenset({"name", "sources", "pipeline", *paths})
+    return frozenset({"pipeline", *paths}) | _WITHOUT_EFFECT
 
 
 class _Side:

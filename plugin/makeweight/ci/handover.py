@@ -178,8 +178,8 @@ def put_back(project: Project, base: Base | None, change: Change, git: Git) -> N
     not at all where nothing is due.
 
     What makes artifacts can write any file, and is not asked how fast they are. Nor is the change before, which may
-    have brought figures of models and devices that were never there until now, under their right keys. That equal bytes
-    are the base's is its own word, so what they are made from has to be the base's too.
+    have brought figures of models, examples and devices that were never there until now, under their right keys. That
+    equal bytes are the base's is its own word, so what they are made from has to be the base's too.
 
     Args:
         change: what of this commit cannot be the base's.
@@ -197,7 +197,7 @@ def put_back(project: Project, base: Base | None, change: Change, git: Git) -> N
             here = before.get(device) == entry
             places = {_AT.device(device): here}
             for name in names:
-                known = here and {BASELINE, name} <= kept
+                known = here and not change.fed_otherwise and {BASELINE, name} <= kept
                 places |= {_AT.benchmark(name, device): known, _AT.timings(name, device): known}
             for path, known in places.items():
                 content = git.read(base.sha, path.as_posix()) if base is not None and known else None

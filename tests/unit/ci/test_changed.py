@@ -148,6 +148,7 @@ def test_what_is_made_from_what_changed_is_run_and_nothing_else(
     assert list(seen.stages) == stages_run
     assert seen.models == models
     assert f"`{path}`" in seen.why
+    assert seen.fed_otherwise
     again = found(project, files, {**files, path: "other"}, anew=True)
     assert (list(again.stages), again.models) == (ALL, models)
 
@@ -157,6 +158,23 @@ def test_a_recipe_runs_its_own_stages(project: Project) -> None:
     seen = found(project, files, {**files, "makeweight.yaml": CONFIG.replace("method: dynamic", "method: static")})
     assert list(seen.stages) == ["compress@int8", "evaluate@int8"]
     assert seen.models == {"int8"}
+
+
+def test_other_code_around_the_models_makes_none_and_feeds_them_otherwise(made: Made) -> None:
+    def around(function: str) -> tuple[str, str]:
+        pipeline = f"pipeline: {{preprocess: 'a:{function}', samples: 'a:raw'}}"
+        return "task: classification\n", f"task: classification\n{pipeline}\n"
+
+    project, config = made(around("f")), CONFIG.replace(*around("f"))
+    files = locked(project, {**FILES, "makeweight.yaml": config})
+    code = {"code/a.py": hashlib.sha256(b"code").hexdigest()}
+    assert not found(project, files, files, code=code).fed_otherwise
+    other = {**files, "makeweight.yaml": CONFIG.replace(*around("g"))}
+    seen = found(made(around("g")), files, other, code=code)
+    assert (list(seen.stages), seen.models, seen.fed_otherwise) == (["baseline"], frozenset(), True)
+    named = {**files, "makeweight.yaml": config.replace("name: tiny", "name: other")}
+    seen = found(project, files, named, code=code)
+    assert (seen.models, seen.fed_otherwise) == (frozenset(), False)
 
 
 def forged(files: Held, stage: str, **parts: Any) -> dict[str, Any]:

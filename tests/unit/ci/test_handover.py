@@ -316,6 +316,14 @@ def test_equal_bytes_are_the_bases_by_its_own_word_only_where_they_are_made_from
     assert (project.root / told[2]).exists()
 
 
+def test_of_other_examples_or_other_code_around_the_models_its_figures_are_no_ground(project: Project) -> None:
+    """They are no part of a model, and of the keys of its figures: somebody may have known these too."""
+    told = ("reports/int8/local.json", "samples/int8/local.npz", "reports/devices/local.json")
+    change, git = Change({"baseline": "other examples"}, fed_otherwise=True), holding(dict.fromkeys(told, b"forged"))
+    handover.put_back(project, had(project, "baseline", "int8", "other"), change, git)
+    assert [name for name in told if (project.root / name).exists()] == ["reports/devices/local.json"]
+
+
 @pytest.mark.parametrize(
     "before", [("local:", "pi5:"), ("{kind: local}", "{kind: local, threads: 4}")], ids=["another", "set otherwise"]
 )
