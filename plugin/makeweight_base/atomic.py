@@ -19,32 +19,27 @@ from makeweight_base.errors import EnvironmentFailed, reason
 # What a block that writes may run into although it did nothing wrong; any other error of its keeps its own meaning.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 _IN_THE_WAY = frozenset({errno.EEXIST, errno.ENOTDIR, errno.EISDIR})
+# What systems say of a folder that is to take the name of another one that is not empty.
+_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name when the block ends well.
+    """A temporary file that takes the name of `path` when the block ends well.
 
     Raises:
         EnvironmentFailed: the disk is full or not writable; what stood at `path` is untouched.
     """
-    with _telling(path):
-        _clear_the_ground(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        _hold(handle)
-    temporary = Path(name)
-    try:
+    with _beside(path) as folder:
+        temporary = folder / "part"
+        with _telling(path):
+            temporary.touch()
         with _telling(path, _DISK):
             yield temporary
         with _telling(path):
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
-            # mkstemp makes private files; what is written here is as readable as any other of the user's files
-            temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
-    finally:
-        os.close(handle)
-        _remove(temporary)
 
 
 @contextlib.contextmanager
@@ -54,30 +49,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Raises:
         EnvironmentFailed: the disk is full or not writable; what stood at `path` is untouched.
     """
-    with _telling(path):
-        _clear_the_ground(path)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
-        handle = os.open(temporary, os.O_RDONLY)
-        _hold(handle)
-    old = temporary.with_suffix(".old.part")
-    try:
+    with _beside(path) as temporary:
         with _telling(path, _DISK):
             yield temporary
         with _telling(path):
+            # mkdtemp makes private folders; what is made here is as readable as any other of the user's
             temporary.chmod(0o777 & ~_umask())
-            # moved aside, not removed: a folder that can be removed only in part must not be lost by half
-            if os.path.lexists(path):
-                path.replace(old)
-            try:
-                temporary.replace(path)
-            except OSError:
-                if os.path.lexists(old):
-                    old.replace(path)
-                raise
-    finally:
-        os.close(handle)
-        _remove(temporary)
-        _remove(old)
+            _take_the_place(temporary, path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -94,13 +72,53 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _clear_the_ground(path: Path) -> None:
-    """Make the parent folder, and sweep away what a killed process left of its own attempt at the same file. What
-    another is still at work on stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        if not _is_held(left):
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path`, held for as long as it is written in, and gone afterwards.
+
+    Files are written in such a folder, too, in place of being held themselves: where a file lies on another machine
+    (SMB since Linux 5.5, see flock(2)), nobody may write to a held one by another handle, while folders are held on
+    this one alone.
+    """
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            _sweep(left)
+        folder, handle = _held(path)
+    try:
+        yield folder
+    finally:
+        os.close(handle)
+        _remove(folder)
+
+
+def _held(path: Path) -> tuple[Path, int]:
+    """A new folder, and the handle that holds it."""
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            if _hold(handle) and folder.exists():
+                return folder, handle
+            os.close(handle)
+        # another swept it away before it was held
+
+
+def _sweep(left: Path) -> None:
+    """Remove what a killed process left of its own attempt at the same. What another of this machine is still at work
+    on stays, and so does what another account keeps to itself, of which nobody can tell."""
+    try:
+        handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError:
+        return
+    except OSError:
+        _remove(left)
+        return
+    try:
+        if _hold(handle):
             _remove(left)
+    finally:
+        os.close(handle)
 
 
 def _hold(handle: int) -> bool:
@@ -115,15 +133,25 @@ def _hold(handle: int) -> bool:
     return True
 
 
-def _is_held(path: Path) -> bool:
+def _take_the_place(folder: Path, path: Path) -> None:
+    old = folder.with_suffix(".old.part")
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        return not _hold(handle)
+        while True:
+            # moved aside, not removed: a folder that can be removed only in part must not be lost by half
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(old)
+            try:
+                folder.replace(path)
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    if os.path.lexists(old):
+                        old.replace(path)
+                    raise
+                _remove(old)  # another has just taken the place, which stands for what was there before
+            else:
+                return
     finally:
-        os.close(handle)
+        _remove(old)
 
 
 def _remove(path: Path) -> None:

@@ -1,12 +1,15 @@
 """Writes that happen whole or not at all, also when the disk is full and when the process is interrupted."""
 
 import errno
+import fcntl
 import os
 import resource
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,6 +217,73 @@ def test_what_another_is_still_at_work_on_stays(tmp_path: Path) -> None:
             (beside / "model").write_text("at once")
     assert (tmp_path / "int8/model").read_text() == "after hours"
     assert everything(tmp_path) == ["here.json", "int8", "model"]
+
+
+def test_a_file_that_is_written_is_not_held_itself(tmp_path: Path) -> None:
+    """Over SMB, nobody may write to what is held by another handle."""
+    with replacing(tmp_path / "x") as temporary, temporary.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(b"whole")
+    assert (tmp_path / "x").read_bytes() == b"whole"
+
+
+def test_what_is_swept_away_before_it_is_held_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, made = tempfile.mkdtemp, list[str]()
+
+    def swept(**settings: Any) -> str:
+        made.append(real(**settings))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        elif len(made) == 2:  # another holds it, who is about to remove it
+            others.append(os.open(made[1], os.O_RDONLY))
+            fcntl.flock(others[0], fcntl.LOCK_EX)
+        return made[-1]
+
+    others = list[int]()
+    monkeypatch.setattr(tempfile, "mkdtemp", swept)
+    write_text(tmp_path / "x", "whole")
+    os.close(others[0])
+    Path(made[1]).rmdir()
+    assert (len(made), everything(tmp_path)) == (3, ["x"])
+
+
+def test_what_another_account_keeps_to_itself_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, theirs = os.open, tmp_path / ".x.theirs.part"
+    theirs.mkdir()
+
+    def refused(path: Any, *settings: Any, **named: Any) -> int:
+        if path == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, *settings, **named)
+
+    monkeypatch.setattr(os, "open", refused)
+    write_text(tmp_path / "x", "whole")
+    assert everything(tmp_path) == [theirs.name, "x"]
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["before the old one is moved aside", "after"])
+def test_of_two_folders_that_take_the_place_at_once_the_later_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    target = tmp_path / "int8"
+    target.mkdir()
+    (target / "old").touch()
+    real = Path.replace
+
+    def beside(self: Path, to: Path) -> Path:
+        if (self == target) is not moved:
+            monkeypatch.setattr(Path, "replace", real)
+            with replacing_folder(target) as theirs:
+                (theirs / "theirs").touch()
+            if not moved:
+                real(target, tmp_path / "elsewhere")
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "replace", beside)
+    with replacing_folder(target) as temporary:
+        (temporary / "mine").touch()
+    assert everything(target) == ["mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == (["int8"] if moved else ["elsewhere", "int8"])
 
 
 def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
