@@ -18,7 +18,7 @@ from makeweight.ignored import ignored
 from makeweight.layout import Layout
 from makeweight.measurement import Measurement
 from makeweight_base import atomic
-from makeweight_base.errors import MakeweightError, UsageError
+from makeweight_base.errors import EnvironmentFailed, MakeweightError, UsageError
 
 Figures = dict[str, float]
 """The values of a variant's figures on a device, by what they are of."""
@@ -28,27 +28,22 @@ _UNFINISHED = "it did not come to its end"
 @contextlib.contextmanager
 def noted(layout: Layout, variant: str, device: str) -> Iterator[None]:
     """Measure anew within this, and write what was measured. Where that fails, or is ended however hard, it stays noted
-    beside which figures it was begun; there is nothing to note where there are none.
-
-    Raises:
-        EnvironmentFailed: the disk is full or not writable.
-    """
+    beside which figures it was begun; there is nothing to note where there are none."""
     place, before = layout.attempt(variant, device), _known(layout, variant, device)
     if not before:
-        place.unlink(missing_ok=True)
+        _drop(place)
         yield
         return
-    ignored(layout.root)
-    _note(place, before, _UNFINISHED)
+    _note(layout, place, before, _UNFINISHED)
     try:
         yield
     except MakeweightError as failure:
-        _note(place, before, failure.head)
+        _note(layout, place, before, failure.head)
         raise
     except KeyboardInterrupt:
-        _note(place, before, "it was interrupted")
+        _note(layout, place, before, "it was interrupted")
         raise
-    place.unlink(missing_ok=True)
+    _drop(place)
 
 
 def older(layout: Layout, decided: Verdict) -> list[str]:
@@ -92,8 +87,17 @@ def _values(figures: Iterable[Measurement], variant: str, device: str) -> Figure
     }
 
 
-def _note(place: Path, figures: Figures, reason: str) -> None:
-    atomic.write_json(place, {"reason": " ".join(reason.split()), "figures": figures})
+def _note(layout: Layout, place: Path, figures: Figures, reason: str) -> None:
+    """Where that cannot be written, as in a checkout that is read-only, the gate will not say it: no reason not to
+    measure, and none to hide why that failed."""
+    with contextlib.suppress(EnvironmentFailed):
+        ignored(layout.root)
+        atomic.write_json(place, {"reason": " ".join(reason.split()), "figures": figures})
+
+
+def _drop(place: Path) -> None:
+    with contextlib.suppress(OSError):
+        place.unlink()
 
 
 def _read(place: Path) -> dict[str, Any]:

@@ -76,6 +76,17 @@ def test_where_nothing_was_measured_before_nothing_is_older(tmp_path: Path) -> N
     assert not layout.attempts.exists()
 
 
+def test_where_nothing_can_be_noted_it_is_measured_all_the_same(layout: Layout) -> None:
+    """As in a checkout that is read-only but for where evidence lies."""
+    layout.attempts.parent.write_text("in the way")
+    measured = []
+    with attempts.noted(layout, "int8", "pi.5"):
+        measured.append("at first")
+    with pytest.raises(EnvironmentFailed) as failed, attempts.noted(layout, "int8", "pi.5"):
+        raise LOST
+    assert (measured, failed.value) == (["at first"], LOST)
+
+
 def test_a_note_that_is_none_says_nothing(layout: Layout) -> None:
     place = layout.attempt("int8", "pi.5")
     place.parent.mkdir(parents=True)
