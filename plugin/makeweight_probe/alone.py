@@ -62,7 +62,8 @@ def alone() -> Iterator[None]:
             try:
                 stack.enter_context(locked(path, waited))
             except OSError as error:
-                if os.environ.get(LOCK) and error.errno == errno.ENOENT:
+                # a search names to its workers what is locked where nobody has named anything
+                if path not in (MACHINE, OTHERWISE) and error.errno == errno.ENOENT:
                     raise ProbeFailed(f"{LOCK} names {path}, in a folder that is not there") from error
                 sys.stderr.write(f"{unheld(path, error)}\n")
         yield

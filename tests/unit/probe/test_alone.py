@@ -74,6 +74,9 @@ def test_where_there_is_no_such_folder_a_file_is_locked_that_all_find(
     monkeypatch.setattr(machine, "OTHERWISE", tmp_path / "no folder/all")
     with alone():
         assert "cannot be locked (No such file or directory)" in capsys.readouterr().err
+    monkeypatch.setenv(LOCK, str(place()))  # as a search has it for its workers
+    with alone():
+        assert "cannot be locked (No such file or directory)" in capsys.readouterr().err
     monkeypatch.setenv(LOCK, str(tmp_path / "named"))
     with alone():
         assert (tmp_path / "named").is_file()
