@@ -16,8 +16,6 @@ from makeweight.search.trial import Trial
 
 # What stands for a figure that is not known, in the sampler alone: nobody is shown it.
 _UNKNOWN = 20.0
-# With what `excess` gives a rule whose figure is not known, as much as one that is broken by far.
-_UNSEEN = 0.5
 # A form before training may weigh a little more than after: it is given up only where it is clearly over.
 _CLEARLY = 1.05
 
@@ -42,10 +40,15 @@ def hopeless(terms: Terms, name: str, figures: Sequence[Measurement]) -> RuleVer
     """The rule on size or time that an untrained form breaks so clearly that training cannot mend it."""
     verdict = decide(replace(terms, variants=(name,), ship="best", waivers=()), figures, {})
     for rule in verdict.rules:
-        known = METRICS.get(rule.metric)
-        if known is not None and known.origin != "evaluate" and rule.blocks and rule.excess > _CLEARLY:
+        if _of_form(rule) and rule.blocks and rule.excess > _CLEARLY:
             return rule
     return None
+
+
+def _of_form(rule: RuleVerdict) -> bool:
+    """Whether an untrained form tells what the rule is about: not how good the answers are."""
+    known = METRICS.get(rule.metric)
+    return known is not None and known.origin != "evaluate"
 
 
 def excess(rule: RuleVerdict) -> float:
@@ -63,23 +66,20 @@ def excess(rule: RuleVerdict) -> float:
     return over if rule.verdict == "pass" else max(over, 0.01)
 
 
-def violations(rules: Iterable[RuleVerdict]) -> dict[str, float]:
-    """`excess` of every rule that could block, by the rule and where it is judged."""
-    binding = (rule for rule in rules if rule.level == "error" and rule.verdict != "not_applicable")
-    return {f"{rule.rule} {rule.device or ''}".strip(): excess(rule) for rule in binding}
-
-
 def shortfalls(terms: Terms, trial: Trial) -> tuple[float, ...]:
     """How far a trial is from holding the rules, for the sampler: of each from 0 (it holds) to 1 (not by any means), so
     that a rule that is broken by far outweighs no two others. What was given up counts by the figures that it had, and
     what could not be made is behind all else."""
     rules = decide(replace(terms, variants=(trial.name,), ship="best", waivers=()), trial.figures, {}).rules
-    over = violations(rules).values()
     if trial.ended == "failed":
-        return (*(1.0 for _ in over), 1.0)
-    # what it lost was not seen where it was given up, and counts as if it were all
-    missing = 0.0 if trial.ended == "whole" else _UNSEEN
-    return (*(each / (1 + each) if each > 0 else 0.0 for each in over), missing)
+        return (1.0,) * (len(rules) + 1)
+    found = []
+    for rule in rules:
+        if rule.level == "error" and rule.verdict != "not_applicable":
+            over = max(excess(rule), 0.0)
+            # what it lost was not seen where it was given up, and counts as if it were all
+            found.append(over / (1 + over) if trial.ended == "whole" or _of_form(rule) else 1.0)
+    return tuple(found)
 
 
 def clear(rules: Iterable[RuleVerdict], margin: float) -> bool:

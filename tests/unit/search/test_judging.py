@@ -151,6 +151,21 @@ def test_what_comes_near_is_before_what_was_given_up_and_that_before_what_cannot
     assert all(max(judging.shortfalls(TERMS, each)) > 0 for each in in_order)
 
 
+def test_what_is_given_up_lost_all_by_however_many_rules_its_quality_is_judged() -> None:
+    quality = (rule("accuracy", "max_drop", 0.02), rule("accuracy", "min", 0.94), rule("negative_flips", "max", 0.015))
+    gone = replace(rule("energy", "max_ratio", 0.8), when_unmeasured="ignore")
+    terms = replace(TERMS, rules=(rule("size", "max_ratio", 0.5), *quality, gone))
+    poor = trial(0, 0.4, 0.85)
+    flips = Measurement("negative_flips", poor.name, "fraction", 0.85, samples=100)
+    poor = replace(poor, figures=(*poor.figures, flips))
+    sizes = tuple(figure for figure in trial(0, 0.6, 0.0).figures if figure.metric == "size")
+    form = Trial(0, Proposal({}, {}), "form", "its form is too large", sizes)
+    large = tuple(figure for figure in trial(0, 500.0, 0.0).figures if figure.metric == "size")
+    failed = Trial(0, Proposal({}, {}), "failed", "it changes nothing", ())
+    short = [sum(judging.shortfalls(terms, each)) for each in (poor, form, replace(form, figures=large), failed)]
+    assert short == sorted(set(short))
+
+
 def test_objectives_are_what_the_budget_names() -> None:
     assert [role for role, _ in judging.objectives(TERMS)] == ["size", "latency", "quality"]
     good = replace(TERMS, rules=(rule("accuracy", "min", 0.9),))
