@@ -60,8 +60,6 @@ class _UnderWay:
     seconds: float = 0.0
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of the job before."""
-    form: Sequence[Measurement] = ()
-    """Of its untrained form, as far as that was looked at."""
     measuring: Future[Measured] | None = None
 
 
@@ -325,7 +323,7 @@ class Search:
         elif (reason := self._hopeless(number, timed)) is not None:
             yield self._end(number, "form", reason, timed)
         else:
-            own.form = (*map(measurement.of, own.result["figures"]), *timed)
+            self._journal.keep_form(number, (*map(measurement.of, own.result["figures"]), *timed))
             self._submit(number, form=False)
 
     def _hopeless(self, number: int, timed: Sequence[Measurement]) -> str | None:
@@ -352,7 +350,7 @@ class Search:
         own = self._under_way.pop(number)
         figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
         if ended == "stopped":
-            figures = tuple(own.form)
+            figures = self._journal.form(number)
         rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
         trial = Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
         if again:

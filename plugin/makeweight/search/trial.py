@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,9 +21,9 @@ training, for others were better by then; or it cannot be made."""
 
 ARTIFACT, FORM = "artifact", "form"
 """In the folder of a trial, those of what was made of its recipe, and of its untrained form."""
-_PROPOSAL, _TRIAL, _ATTEMPTS = "proposal.json", "trial.json", "attempts.json"
+_PROPOSAL, _TRIAL, _ATTEMPTS, _OF_FORM = "proposal.json", "trial.json", "attempts.json", "form.json"
 # What serves to carry a trial through, and nobody afterwards; also what a process that was killed had written by half.
-_PASSING = (FORM, TRAININGS, _ATTEMPTS, ".*.part")
+_PASSING = (FORM, TRAININGS, _ATTEMPTS, _OF_FORM, ".*.part")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,22 @@ class Journal:
     def trains(self, number: int) -> bool:
         """Whether a trial is in training, so that its untrained form was looked at and is not given up."""
         return (self.at(number) / TRAININGS).is_dir()
+
+    def keep_form(self, number: int, figures: Sequence[Measurement]) -> None:
+        """Keep what was measured of a trial's untrained form, for its training may be cut off.
+
+        Raises:
+            EnvironmentFailed: the disk is full or not writable.
+        """
+        atomic.write_json(self.at(number) / _OF_FORM, [asdict(figure) for figure in figures])
+
+    def form(self, number: int) -> tuple[Measurement, ...]:
+        """What is known of a trial's untrained form."""
+        try:
+            told = json.loads((self.at(number) / _OF_FORM).read_text(encoding="utf-8"))
+            return tuple(map(measurement.of, told))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return ()  # not looked at yet, or by an earlier version
 
     def attempt(self, number: int, count: int) -> None:
         """Note, before a trial is begun, that this is the `count`th time, and how many are left once it is given back

@@ -263,6 +263,31 @@ def test_what_is_stopped_in_training_keeps_what_is_known_of_its_form(
     assert (trial.ended, trial.figures) == ("stopped", (size, time))
 
 
+class CutOff(AtOnce):
+    """Ends the search with the machine once a trial is in training."""
+
+    def wait(self, seconds: float) -> list[Done]:
+        if not self.jobs[0]["form"]:
+            raise Killed
+        return super().wait(seconds)
+
+
+def test_what_is_known_of_a_form_is_known_still_once_its_training_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+    size = Measurement("size", "trial-1", "B", 5.0)
+    form = {**MADE, "trains": True, "figures": [asdict(size)]}
+    with pytest.raises(Killed):
+        list(search(tmp_path, CutOff(form), Numbered(1), trials=1).run())
+    (Journal(tmp_path).at(0) / "trainings").mkdir()
+    executor = AtOnce({**FAILED, "ended": "stopped", "figures": []})
+    (trial,) = search(tmp_path, executor, Numbered(1), trials=1).run()
+    assert [job["form"] for job in executor.begun] == [False]
+    assert (trial.ended, trial.figures) == ("stopped", (size,))
+    assert {path.name for path in Journal(tmp_path).at(0).iterdir()} == {"proposal.json", "trial.json"}
+
+
 def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching.artifact, "read", lambda _: None)
 
