@@ -145,7 +145,7 @@ with contained.started([sys.executable, "-c", sys.argv[1]], pathlib.Path(), os.e
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_who_is_cancelled_ends_what_was_started(tmp_path: Path, how: signal.Signals) -> None:
     code = DAEMON.format(again=True, more="") + "\ntime.sleep(600)"
     command = [sys.executable, "-c", PARENT, code]
