@@ -312,7 +312,7 @@ RULES: tuple[Rule, ...] = (
         "low-rank",
         "two thin products in place of a wide one, or a thin table and a product, then 8 bits; nothing is trained",
         "one huge layer, or a table of many words, often says nearly the same with a fraction of its numbers",
-        (FLOATING, CHANGES, FIXES, MOSTLY_PRODUCTS),
+        (FLOATING, CHANGES, FIXES, MOSTLY_PRODUCTS, KEEPS),
         ("product", "table"),
         lambda facts: _steps({"factorize": {"energy": 0.95}}, _last(facts)),
         "minutes",

@@ -49,23 +49,23 @@ def headline(ranking: Ranking, facts: Facts) -> str:
     if first is None and "inputs" in facts.absent:
         return f"Nothing can be tried here yet ({facts.absent['inputs']}): mend that, and ask again."
     if first is None:
-        return _nothing(facts.model) + _beside(facts)
+        return _nothing(facts.model) + _beside(facts.open, facts)
     if ranking.standing == "nearest":
         goal = first.misses[0]
         lacking = any(each.module for each in ranking.aside)
         declare = "declare the module that the file was made from, " if lacking else ""
         return (
             f"No technique here is expected to reach the budget ({goal.text} takes {_needed(goal)}); `{first.name}` "
-            f"comes nearest. Ease that limit, {declare}or begin with a smaller model.{_beside(facts)}"
+            f"comes nearest. Ease that limit, {declare}or begin with a smaller model.{_beside(first.misses, facts)}"
         )
     doubts = [goal for goal, chance in first.chances if goal.blocking and _doubtful(goal, chance, facts)]
     sure = f"; whether it holds {listed([goal.text for goal in doubts])} is to be measured" if doubts else ""
     return f"Try `{first.name}` first: {first.rule.does}{sure}."
 
 
-def _beside(facts: Facts) -> str:
+def _beside(missed: Sequence[Goal], facts: Facts) -> str:
     """Where the time goes that a limit is about, if that is mostly one operator which no technique reaches."""
-    slow = {goal.device for goal in facts.open if goal.figure == "latency"}
+    slow = {goal.device for goal in missed if goal.figure == "latency"}
     for device in facts.devices:
         if device.name in slow and device.beside is not None and device.beside[1] >= _MOST:
             name, share = device.beside

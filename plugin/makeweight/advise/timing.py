@@ -26,6 +26,8 @@ _CALLED: dict[LayerKind, re.Pattern[str]] = {
     "product": re.compile(r"gemm|mat_?mul|fully.?connected|linear|attention|bmm|addmm", re.IGNORECASE),
     "table": re.compile(r"gather|embedding", re.IGNORECASE),
 }
+# What a delegate takes beside its operators, or with them where it does not tell of them.
+_HIDES = re.compile(r"delegate", re.IGNORECASE)
 # Enough for a median, not for a decision.
 _SECONDS = 2.0
 
@@ -56,7 +58,7 @@ def timed(entry: DeviceEntry, made: Model, inputs: Path, memory: bool, seed: int
         float(peaks[0]) if peaks and peaks[0] > 0 else None,
         shares,
         _by_kind_of_layer(shares),
-        max((each for each in shares.items() if _kind_of(each[0]) == "other"), key=lambda each: each[1], default=None),
+        _beside(shares),
         options.execution_provider,
     )
 
@@ -74,6 +76,12 @@ def _shares(profile: Profile, usual: float) -> dict[str, float]:
 
 def _kind_of(operator: str) -> LayerKind:
     return next((kind for kind, words in _CALLED.items() if words.search(operator)), "other")
+
+
+def _beside(shares: Mapping[str, float]) -> tuple[str, float] | None:
+    """See `DeviceFacts.beside`."""
+    own = [each for each in shares.items() if _kind_of(each[0]) == "other" and not _HIDES.search(each[0])]
+    return max(own, key=lambda each: each[1], default=None)
 
 
 def _by_kind_of_layer(shares: Mapping[str, float]) -> dict[LayerKind, float]:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import CONVOLUTIONS, LOCAL, TRANSFORMER, drop, facts, latency, model, size
 
-from makeweight.advise import measuring, sensitivity, sentences, trying, writing
+from makeweight.advise import measuring, sensitivity, sentences, timing, trying, writing
 from makeweight.advise.expected import expected
 from makeweight.advise.facts import DataFacts, DeviceFacts, Facts, Goal, PruningFacts, SensitivityFacts, TriedFacts
 from makeweight.advise.goals import goals
@@ -26,6 +26,8 @@ from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
 from makeweight.cli import main
 from makeweight.compress import mixed_precision
+from makeweight.devices.local import LocalOptions
+from makeweight.measure.operators import Operator, Profile
 from makeweight.project.reading import understand
 from makeweight.runtimes.runtime import LayerFacts, RecipeFailed
 from makeweight_base.errors import ConfigError, ProcessLost
@@ -124,6 +126,9 @@ def test_what_is_mostly_one_matrix_is_taken_apart_without_training_too(layers: A
     assert "low-rank" in names(ranking)
     assert "low-rank-int8" in names(ranked(facts(size(0.1), model=model(layers=layers))))
     assert "low-rank" not in names(ranked(facts(size(0.1))))
+    # what ends in 8 bits is no way out where these lose too much
+    lossy = facts(size(0.1), model=file, data=untrained, sensitivity=SensitivityFacts("static", "validation", 12.0))
+    assert aside(ranked(lossy), "low-rank") == aside(ranked(lossy), "shared")
 
 
 def test_time_that_no_layer_of_weights_takes_is_named_where_it_decides() -> None:
@@ -134,8 +139,24 @@ def test_time_that_no_layer_of_weights_takes_is_named_where_it_decides() -> None
     assert "On `local`, 60% of the time is in `Resize`" in sentences.headline(ranked(known), known)
     small = facts(size(0.001), devices=(slow,))
     assert "Resize" not in sentences.headline(ranked(small), small)
+    reached = facts(size(0.001), latency(0.95), devices=(slow,))
+    assert [goal.figure for goal in ranked(reached).advice[0].misses] == ["size"]
+    assert "Resize" not in sentences.headline(ranked(reached), reached)
     spread = facts(latency(0.3), devices=(replace(slow, beside=("Resize", 0.2)),))
     assert "Resize" not in sentences.headline(ranked(spread), spread)
+
+
+def test_what_a_delegate_does_not_tell_of_may_be_layers_of_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = {"DELEGATE_CALL": 0.8, "Softmax": 0.1, "Convolution": 0.05}
+    profile = Profile(tuple(Operator(name, name, None, part) for name, part in shares.items()))
+    taken = SimpleNamespace(identity={}, emulated=None, memory={"a": []})
+    monkeypatch.setattr(timing.sitting, "carry_out", lambda *_: taken)
+    monkeypatch.setattr(timing.operators, "profiles", lambda _: (profile, profile))
+    monkeypatch.setattr(timing.latency, "medians", lambda _: {"a": 1.0})
+    monkeypatch.setattr(timing, "model_of", lambda *_: None)
+    nobody: Any = None
+    entry: Any = SimpleNamespace(name="local", options=LocalOptions(), connect=lambda: None)
+    assert timing.timed(entry, nobody, Path(), memory=False, seed=0).beside == ("Softmax", 0.1)
 
 
 def test_float16_is_for_speed_only_where_the_processor_computes_in_it() -> None:
