@@ -67,6 +67,17 @@ def test_the_exporters_functions_are_parsed_for_more_than_their_domain_alone(mon
     assert type(function.function_ir) is type(whole)
 
 
+def test_where_the_exporters_functions_tell_no_operators_they_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxscript._internal.values import Op
+    from onnxscript.function_libs.torch_lib.ops import core
+
+    whole = core.aten_add.function_ir
+    monkeypatch.delattr(Op, "opset")  # as in another version
+    with torchlib.sources_unread():
+        assert type(core.aten_add.function_ir) is type(whole)
+        assert core.aten_add.function_ir.domain == whole.domain
+
+
 def test_a_declared_batch_stays_fixed(runtime: OnnxRuntime, network: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export.export(network, {"image": (3, 1, 8, 8)}, _example((3, 1, 8, 8)), path)

@@ -58,13 +58,17 @@ def sources_unread() -> Iterator[None]:
     class Unread:
         """What else than the domain is asked of it is parsed for."""
 
-        def __init__(self, function: Any) -> None:
-            self._function, self.domain = function, function.opset.domain
+        def __init__(self, function: Any, domain: str) -> None:
+            self._function, self.domain = function, domain
 
         def __getattr__(self, name: str) -> Any:
             return getattr(parsed.__get__(self._function), name)
 
-    TracedOnnxFunction.function_ir = property(Unread)
+    def function_ir(function: Any) -> Any:
+        opset = getattr(function, "opset", None)
+        return parsed.__get__(function) if opset is None else Unread(function, opset.domain)
+
+    TracedOnnxFunction.function_ir = property(function_ir)
     try:
         yield
     finally:
