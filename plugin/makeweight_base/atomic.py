@@ -89,7 +89,7 @@ def _beside(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.close(handle)
-        _remove(folder)
+        remove(folder)
 
 
 def _held(path: Path) -> tuple[Path, int]:
@@ -112,11 +112,11 @@ def _sweep(left: Path) -> None:
     except PermissionError:
         return
     except OSError:
-        _remove(left)
+        remove(left)
         return
     try:
         if _hold(handle):
-            _remove(left)
+            remove(left)
     finally:
         os.close(handle)
 
@@ -147,14 +147,14 @@ def _take_the_place(folder: Path, path: Path) -> None:
                     if os.path.lexists(old):
                         old.replace(path)
                     raise
-                _remove(old)  # another has just taken the place, which stands for what was there before
+                remove(old)  # another has just taken the place, which stands for what was there before
             else:
                 return
     finally:
-        _remove(old)
+        remove(old)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove whatever stands there, as far as that goes."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 
 from makeweight.artifact.artifact import MANIFEST
 from makeweight.search.trial import ARTIFACT, Journal
+from makeweight_base import atomic
 
 
 def drop_models(home: Path, current: Path) -> None:
@@ -23,10 +23,8 @@ def drop_models(home: Path, current: Path) -> None:
             continue
         for number in Journal(folder).ended():
             for made in (Journal(folder).at(number) / ARTIFACT).glob("*"):
-                if made.is_dir():
-                    shutil.rmtree(made, ignore_errors=True)
-                elif made.name != MANIFEST:
-                    made.unlink(missing_ok=True)
+                if made.name != MANIFEST:
+                    atomic.remove(made)
 
 
 def held(home: Path) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from makeweight.layout import TRAININGS
+from makeweight_base import atomic
 
 
 def pool(home: Path, origin: str) -> Path:
@@ -18,8 +18,6 @@ def pool(home: Path, origin: str) -> Path:
     """
     kept = home / TRAININGS / origin
     for other in kept.parent.iterdir() if kept.parent.is_dir() else ():
-        if other.is_dir() and other != kept:
-            shutil.rmtree(other, ignore_errors=True)
-        elif other != kept:
-            other.unlink(missing_ok=True)
+        if other != kept:
+            atomic.remove(other)
     return kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -135,10 +134,7 @@ class Journal:
     def _leave(self, number: int) -> None:
         for name in _PASSING:
             for path in self.at(number).glob(name):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+                atomic.remove(path)
 
     def begun(self) -> dict[int, Proposal]:
         """What was proposed, by number, with no gap: what lies behind a file that cannot be read counts for nothing."""
