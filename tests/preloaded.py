@@ -14,8 +14,10 @@ imports, sessions and what is left behind are made with the real commands (`with
 from __future__ import annotations
 
 import atexit
+import collections.abc
 import contextlib
 import errno
+import functools
 import gc
 import hashlib
 import importlib
@@ -33,7 +35,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -231,6 +233,8 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _load(modules: Sequence[str], more: Sequence[str]) -> None:
+    register = atexit.register
+    atexit.register = _unless_it_looks_for_leaks(register)
     for name in (*(LOADED if "dvc" in modules else ()), *more):
         importlib.import_module(name)
     for room in ROOMS if "makeweight" in modules else SERVING:
@@ -238,32 +242,88 @@ def _load(modules: Sequence[str], more: Sequence[str]) -> None:
         for found in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{package.__name__}."):
             if not found.ispkg and not found.name.endswith("__main__"):
                 importlib.import_module(found.name)
-    if "makeweight" in modules:  # compiling it takes longer than the page that is made of it
-        importlib.import_module("makeweight.report.pages").template("report.html.j2", "makeweight.report")
+    atexit.register = register
+    _prepare(modules)
     assert more or "torch" not in sys.modules, "the real commands load it where they need it, and so shall these"
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread would be missing after the fork"
 
 
-def _remember(folder: Path) -> None:
+def _unless_it_looks_for_leaks(register: Callable[..., Any]) -> Callable[..., Any]:
+    """Without what nanobind does at the end of a process: it looks at all of its classes and functions, each of which a
+    fork would copy for that."""
+
+    def registered(function: Callable[..., Any], *args: Any, **options: Any) -> Callable[..., Any]:
+        if (getattr(function, "__module__", ""), getattr(function, "__name__", "")) != (
+            "importlib._bootstrap",
+            "cleanup",
+        ):
+            register(function, *args, **options)
+        return function
+
+    return registered
+
+
+def _prepare(modules: Sequence[str]) -> None:
+    """What every command makes before it looks at anything of its own, made once for all: parsers of arguments,
+    readers, models of rules, a compiled page."""
+    if "dvc" in modules:
+        importlib.import_module("dvc.cli.parser").get_main_parser()  # which keeps it
+        importlib.import_module("dvc.config").Config.validate({"remote": {"store": {"url": "store"}}})
+    for name in {"makeweight", "makeweight_monitors"} & set(modules):
+        cli = importlib.import_module(f"{name}.cli")
+        cli._parser = functools.cache(cli._parser)  # type: ignore[attr-defined]
+        cli._parser()
+    for kind in (each for each in vars(collections.abc).values() if isinstance(each, type)):
+        for plain in (str, bytes, int, float, bool, type(None), dict, list, tuple, set, Path):
+            issubclass(plain, kind)  # who asks first looks at all classes that there are
+    if "makeweight" in modules:
+        importlib.import_module("makeweight.config.schema").text()
+        for name in ("makeweight.ci.state", "makeweight.decide.verdict"):
+            importlib.import_module(name)._reader()
+        importlib.import_module("makeweight.report.pages").template("report.html.j2", "makeweight.report")
+
+
+def _remember(folder: Path, modules: Sequence[str]) -> None:
     """Have a command find what another has found in the same text of YAML: most that they read is alike, and finding it
-    takes up to a quarter of a short command.
+    takes up to a quarter of a short command, and of DVC's, which reads its files once for each target, up to a half.
     """
-    yamlfile = importlib.import_module("makeweight_base.yamlfile")
-    plain = yamlfile._composed
     folder.mkdir()
+    yamlfile = importlib.import_module("makeweight_base.yamlfile")
+    compose = yamlfile._composed
+    yamlfile._composed = lambda text: _kept(folder, "nodes", text, lambda: compose(text))  # type: ignore[attr-defined]
+    if "dvc" in modules:
+        _remember_for_dvc(folder)
 
-    def composed(text: str) -> Any:
-        place = folder / hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-        with contextlib.suppress(FileNotFoundError):
-            return pickle.loads(place.read_bytes())  # noqa: S301 - of our own
-        root = plain(text)
-        part = place.with_suffix(f".{os.getpid()}")
-        with contextlib.suppress(RecursionError):  # it may be nested as deeply as can just be read
-            part.write_bytes(pickle.dumps(root))
-            part.rename(place)
-        return root
 
-    yamlfile._composed = composed
+def _remember_for_dvc(folder: Path) -> None:
+    """DVC reads its files once for each target of a command."""
+    read = importlib.import_module("dvc.utils.serialize._yaml").parse_yaml
+
+    def parse_yaml(text: str, path: str, typ: str = "safe") -> Any:
+        return _kept(folder, typ, text, lambda: read(text, path, typ))
+
+    for name in ("dvc.utils.serialize._yaml", "dvc.utils.serialize", "dvc.utils.strictyaml"):
+        importlib.import_module(name).parse_yaml = parse_yaml  # type: ignore[attr-defined]
+
+
+def _kept(folder: Path, kind: str, text: str, make: Callable[[], Any]) -> Any:
+    place = _place(folder, kind, text)
+    with contextlib.suppress(FileNotFoundError):
+        return pickle.loads(place.read_bytes())  # noqa: S301 - of our own
+    made = make()
+    with contextlib.suppress(RecursionError):  # it may be nested as deeply as can just be read
+        _keep(place, made)
+    return made
+
+
+def _place(folder: Path, kind: str, text: str) -> Path:
+    return folder / f"{kind}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _keep(place: Path, made: Any) -> None:
+    part = place.with_suffix(f".{os.getpid()}")
+    part.write_bytes(pickle.dumps(made))
+    part.rename(place)
 
 
 def _serve(folder: Path) -> None:
@@ -401,6 +461,5 @@ if __name__ == "__main__":
     place = Path(sys.argv[1])
     sys.executable = str(place / "python3")  # some modules of makeweight note it when they are loaded
     _load(sys.argv[2].split(","), sys.argv[3:])
-    if "makeweight" in sys.argv[2].split(","):
-        _remember(place / "yaml")
+    _remember(place / "yaml", sys.argv[2].split(","))
     _serve(place)

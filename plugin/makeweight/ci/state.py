@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from makeweight.ci.git import Git
 from makeweight.ignored import ignored
 from makeweight.layout import OWN, UNFINISHED
 from makeweight_base import atomic
 from makeweight_base.errors import Exit, MakeweightError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 BASE = "base"
 """In `OWN`, the folder of the base's artifacts."""
@@ -89,11 +94,9 @@ def read(root: Path) -> State:
     """Raises:
     UsageError: no run was begun here, or what it noted is damaged.
     """
-    from pydantic import TypeAdapter  # heavy, and only some phases read it
-
     path = root / OWN / _FILE
     try:
-        return TypeAdapter(State).validate_json(path.read_bytes(), strict=True)
+        return _reader().validate_json(path.read_bytes(), strict=True)
     except FileNotFoundError as error:
         raise UsageError(
             "no run was begun here",
@@ -104,6 +107,13 @@ def read(root: Path) -> State:
         raise UsageError(
             f"these notes are damaged ({error})", where=str(path), do="Run `makeweight ci` again."
         ) from error
+
+
+@functools.cache
+def _reader() -> TypeAdapter[State]:
+    from pydantic import TypeAdapter  # heavy, and only some phases read it
+
+    return TypeAdapter(State)
 
 
 class EarlierFailure(MakeweightError):

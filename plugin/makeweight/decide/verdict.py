@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from makeweight.budget.operator import OPERATORS, Operator
 from makeweight.measurement import Cause
 from makeweight_base.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Outcome = Literal["pass", "fail", "inconclusive", "not_applicable"]
 
@@ -181,17 +185,25 @@ def loads(text: str, source: str) -> Verdict:
     Raises:
         UsageError: it is no verdict.
     """
-    from pydantic import TypeAdapter, ValidationError  # heavy, and only who reads a verdict needs it
+    from pydantic import ValidationError
 
     try:
         data = json.loads(text, parse_constant=_no_number)
-        return TypeAdapter(Verdict).validate_python(data)
+        return _reader().validate_python(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         reason = f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
     except (ValueError, RecursionError) as error:
         reason = str(error)
     raise UsageError(f"this is no verdict ({reason})", where=source, do="Run `makeweight report` again.")
+
+
+@functools.cache
+def _reader() -> TypeAdapter[Verdict]:
+    """Made once: that takes longer than reading a verdict."""
+    from pydantic import TypeAdapter  # heavy, and only who reads a verdict needs it
+
+    return TypeAdapter(Verdict)
 
 
 def _no_number(name: str) -> float:
