@@ -4,7 +4,7 @@ layer's answer is cut into, where one gates another.
 Of each group or part as many channels go, in the same places. Torch-Pruning knows that of convolutions that are not
 transposed; of a transposed one it takes the weight for that of all groups at once. One that makes a single channel of
 each group it takes for depthwise, though the group may read several. Of parts it knows which channels go together, and
-chooses among all as if they did not.
+chooses among all as if they did not; and where they begin, it knows of the model before anything is removed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,17 @@ def parts_in_step(graph: Any, group: Any) -> int:
     together = sorted(graph.get_pruning_group(first.target.module, first.handler, [0])[0].idxs)
     apart = len(channels) / len(together)
     return len(together) if together == [apart * number for number in range(len(together))] else 1
+
+
+def cut_anew(group: Any) -> None:
+    """Have Torch-Pruning know where parts begin that a group was removed from: it takes what follows from them by the
+    places of before, in a later round too."""
+    from torch_pruning import ops
+
+    for item in group.items:
+        cut = item.dep.target.module
+        if isinstance(cut, ops._SplitOp) and cut.split_sizes is not None:
+            cut.offsets = [sum(cut.split_sizes[:number]) for number in range(len(cut.split_sizes) + 1)]
 
 
 def single(module: Any) -> list[str]:

@@ -64,6 +64,7 @@ class ChannelRemoval:
         """
         with ties_kept(module):
             group.prune()
+        grouped.cut_anew(group)
         gone = set(self.channels)
         for name in self.buffers:
             owner, _, own = name.rpartition(".")
