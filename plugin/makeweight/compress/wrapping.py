@@ -41,5 +41,6 @@ def _mode() -> Any:
 def _halves(input: Any, dim: int = -1) -> Any:
     """What a gated linear unit answers: Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2017,
     https://arxiv.org/abs/1612.08083."""
-    passed, gate = input.chunk(2, dim)
+    # of the last axis Torch-Pruning knows that it has the channels where that is counted from the end
+    passed, gate = input.chunk(2, -1 if dim > 1 and dim == input.ndim - 1 else dim)
     return passed * gate.sigmoid()

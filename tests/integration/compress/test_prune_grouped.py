@@ -115,8 +115,9 @@ def _chunks(whole: Any) -> Any:
 
 @pytest.mark.parametrize("gate", [_chunks, nn.GLU(dim=1)], ids=["chunks", "GLU"])
 @pytest.mark.parametrize("scope", ["uniform", "global"])
+@pytest.mark.parametrize("rounds", [1, 2])
 def test_halves_that_gate_each_other_lose_the_same_channels_and_no_more_than_asked_for(
-    given: Any, gate: Any, scope: Any
+    given: Any, gate: Any, scope: Any, rounds: int
 ) -> None:
     torch.manual_seed(0)
     module = Gated(gate).eval()
@@ -127,8 +128,26 @@ def test_halves_that_gate_each_other_lose_the_same_channels_and_no_more_than_ask
         module.both.weight[[16 + place for place in gone]] *= 1e-3
         module.last.weight[:, gone] *= 1e-3
     whole = copy.deepcopy(module)
-    options = PruneOptions(ratio=0.5, epochs=0, round_to=1, scope=scope, exclude=("first",))
+    options = PruneOptions(ratio=0.5, epochs=0, round_to=1, scope=scope, rounds=rounds, exclude=("first",))
     Prune().apply(Subject(module), options, given)
     assert given.notes["prune"]["channels"] == {"both": [32, 16]}
     images = torch.from_numpy(IMAGES)
     assert torch.allclose(module(images), whole(images), atol=1e-5)
+
+
+class GatedLast(nn.Module):
+    """The same where channels lie last."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.both, self.gate, self.last = nn.Linear(3, 32), nn.GLU(axis), nn.Linear(16, 3)
+
+    def forward(self, image: Any) -> Any:
+        return self.last(self.gate(self.both(image.movedim(1, -1)))).mean((1, 2))
+
+
+@pytest.mark.parametrize("axis", [3, -1])
+def test_a_gate_of_channels_that_lie_last_is_followed_however_its_axis_is_counted(given: Any, axis: int) -> None:
+    torch.manual_seed(0)
+    Prune().apply(Subject(GatedLast(axis).eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    assert given.notes["prune"]["channels"] == {"both": [32, 16]}
