@@ -14,7 +14,7 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Feeds, Port, Shape, batch_size, of_examples, shown
 from makeweight.layout import CONFIG
 from makeweight.runtimes.runtime import Program
-from makeweight.user import anew, callables, exported, weights
+from makeweight.user import anew, callables, exported, lazy, weights
 from makeweight.user.declared import Declared
 from makeweight.user.ports import of_module
 from makeweight.user.single import in_single
@@ -91,6 +91,7 @@ def built(build: str, root: Path, *, where: str, progress: Progress | None = Non
         )
     if (was := in_single(module)) and progress is not None:
         progress.say(f"`{build}` is built in {was}, and is converted to float32: lower numbers are the recipes' affair")
+    lazy.settle(module)  # one whose code loads weights itself
     return module
 
 

@@ -44,6 +44,12 @@ def of_table():
     return nn.Sequential(nn.Embedding.from_pretrained(READ))
 
 
+def waiting():
+    module = nn.Sequential(nn.LazyConv2d(8, 3))
+    module.load_state_dict({"0.weight": torch.zeros(8, 1, 3, 3), "0.bias": torch.zeros(8)})
+    return module
+
+
 def of_sound():
     return nn.Linear(16000, 3)
 
@@ -139,6 +145,12 @@ def test_the_weights_of_a_teacher_do_not_reach_the_model_by_a_table_of_both(give
     teacher = teacher_of(TrainingOptions(teacher=name, teacher_weights="t.pt"), given)
     assert teacher[0].weight.all()
     assert not module[0].weight.any()
+
+
+def test_layers_of_a_student_that_wait_for_their_first_input_have_the_sizes_of_the_weights_that_its_code_loads(
+    given: Any,
+) -> None:
+    assert built(_own(given, "waiting"), given.root, where="here")[0].in_channels == 1
 
 
 @pytest.mark.parametrize(
