@@ -78,6 +78,10 @@ class DescendsAndTurns(Descends):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class DescendsFromMeanSquare(nn.RMSNorm):
+    """Another class, to what knows layers by theirs."""
+
+
 @pytest.mark.parametrize(
     ("kind", "axis"),
     [
@@ -108,8 +112,13 @@ class Stream(nn.Module):
 
 @pytest.mark.parametrize(
     ("norm", "refused"),
-    [(nn.RMSNorm(16), None), (MeanSquare(torch.ones(16)), None), (Mixes(torch.ones(16)), ["embed"])],
-    ids=["of torch", "by hand", "something else"],
+    [
+        (nn.RMSNorm(16), None),
+        (DescendsFromMeanSquare(16), None),
+        (MeanSquare(torch.ones(16)), None),
+        (Mixes(torch.ones(16)), ["embed"]),
+    ],
+    ids=["of torch", "descends from torch's", "by hand", "something else"],
 )
 def test_weights_of_a_normalization_follow_its_channels_or_these_are_kept(
     make_project: Any, make_given: Any, norm: Any, refused: Any
