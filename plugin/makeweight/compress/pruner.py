@@ -87,6 +87,7 @@ def pruner_of(
     multiple = math.lcm(pruning.multiple, *(each.attention.width for each in heads if each.follows))
     follow_all(module)
     importance = importance_of(options.importance)
+    in_step: dict[tuple[Any, int], int] = {}
 
     class Rounding(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
         groups = 1
@@ -100,8 +101,11 @@ def pruner_of(
         # How many parts of a group lose as many channels: the library knows those of convolutions and normalizations.
         def _get_channel_groups(self, group: Any) -> int:
             groups: int = super()._get_channel_groups(group)
-            parts = groups * grouped.parts_in_step(self.DG, group)
-            return groups if len(group[0].idxs) % parts else parts
+            layer, width = group[0].dep.target.module, len(group[0].idxs)
+            if (layer, width) not in in_step:  # asked of each group again and again
+                in_step[layer, width] = grouped.parts_in_step(self.DG, group)
+            parts = groups * in_step[layer, width]
+            return groups if width % parts else parts
 
         # Asked of each group just before its channels are rounded.
         def _is_atten_group(self, group: Any) -> Any:
