@@ -162,7 +162,7 @@ def test_one_that_cannot_be_started(pair: Pair, tmp_path: Path) -> None:
 def test_two_by_the_same_command_wait_for_each_other_and_leave_no_lock_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_SHARED", tmp_path)
+    monkeypatch.setattr(command, "FOUND_BY_ALL", tmp_path)
     said: list[str] = []
     waiting, rest = threading.Event(), time.sleep
 
@@ -191,7 +191,7 @@ def test_a_lock_of_a_strangers_is_neither_followed_nor_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who writes to the same folder knows its name, and puts a link there, or holds it."""
-    monkeypatch.setattr(command, "_SHARED", tmp_path)
+    monkeypatch.setattr(command, "FOUND_BY_ALL", tmp_path)
     monkeypatch.setattr(alone, "_LOOK", 0.01)
     device, said, mine = board("time-it {model}", patience=0.1), list[str](), tmp_path / "mine"
     with device.alone(said.append):
