@@ -134,8 +134,12 @@ server.sendall(call)
 def answer():
     told = server.recv(4, _socket.MSG_WAITALL)
     return _struct.unpack("i", told)[0] if len(told) == 4 else sys.exit("what stands for " + name + " has ended")
-pid = answer()
+# what comes before it is known who stands for this is passed on then: by default it would end this alone
+pid, early = None, []
 def pass_on(number, _):
+    if pid is None:
+        early.append(number)
+        return
     try:
         posix.killpg(pid, number)
     except ProcessLookupError:
@@ -143,6 +147,9 @@ def pass_on(number, _):
 for each in (1, 2, 3, 15):
     if _signal.getsignal(each) != _signal.SIG_IGN:
         _signal.signal(each, pass_on)
+pid = answer()
+for number in early:
+    pass_on(number, None)
 code = posix.waitstatus_to_exitcode(answer())
 if code < 0:
     _signal.signal(-code, _signal.SIG_DFL) if -code != 9 else None
