@@ -26,6 +26,8 @@ class Choice:
     name: str
     """Where it stands: `small.steps[0].prune.ratio`."""
     values: tuple[Any, ...]
+    no_step: str | None = None
+    """That of the values by which a step is left out; None: none is."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -100,7 +102,8 @@ class OpenRecipe:
             place = f"{self.name}.steps[{index}]"
             names = [None if each is None else each[0] for each in step.alternatives]
             labels = [f"{number}: {name}" for number, name in enumerate(names)] if len(names) > 1 else []
-            chosen = labels.index(_settled(tuple(labels), place, ask)) if labels else 0
+            left_out = labels[names.index(None)] if labels and None in names else None
+            chosen = labels.index(_settled(tuple(labels), place, ask, left_out)) if labels else 0
             if (taken := step.alternatives[chosen]) is None:
                 continue
             name, options = taken
@@ -198,10 +201,10 @@ def _drawn(value: Any, name: str, ask: Ask, *, is_list: bool = False) -> Any:
     return value
 
 
-def _settled(values: Sequence[Any], name: str, ask: Ask) -> Any:
+def _settled(values: Sequence[Any], name: str, ask: Ask, no_step: str | None = None) -> Any:
     if len(values) == 1:
         return values[0]
-    choice = Choice(name, tuple(values))
+    choice = Choice(name, tuple(values), no_step)
     return choice.read(ask(choice))
 
 

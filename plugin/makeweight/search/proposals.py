@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -73,13 +75,19 @@ class Proposals:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces, self._takes_list, self._sampler = spaces, takes_list, sampler
 
-    def next(self, known: Sequence[Known], objectives: int, refuse: Refuse) -> Proposal | None:
+    def next(self, known: Sequence[Known], objectives: int, refuse: Refuse, *, whole: bool = False) -> Proposal | None:
         """What to try next; None: the space holds nothing that was not tried.
 
         Args:
             known: earlier trials, in the order of their numbers.
+            whole: prefer a recipe drawn blindly that leaves no step out: what meets a budget that nothing has met is
+                seldom one step alone, and to a sampler that has seen only such each of them looks hopeless.
         """
         number, told = len(known), [self._told(each) for each in known]
+        for attempt in range(_ATTEMPTS if whole else 0):
+            found = self._whole(_seed(self._sampler.seed, number, attempt))
+            if not refuse(found.settings):
+                return found
         for attempt in range(_ATTEMPTS):
             found = self._asked(told, objectives, _seed(self._sampler.seed, number, attempt))
             if not refuse(found.settings):
@@ -113,6 +121,22 @@ class Proposals:
 
         settings = self._drawn(ask)
         return Proposal(settings, settled, dict(study.trials[trial.number].system_attrs))
+
+    def _whole(self, seed: int) -> Proposal:
+        """A recipe with a step wherever there may be one, all else of it drawn evenly."""
+        drawn, settled = random.Random(seed), {}  # noqa: S311 - no secret
+
+        def ask(what: Open) -> Any:
+            if isinstance(what, Choice):
+                leaves_out = None if what.no_step is None else what.values.index(what.no_step)
+                settled[what.name] = drawn.choice([each for at, each in enumerate(what.labels) if at != leaves_out])
+            else:
+                ends = what.low, what.high
+                found = math.exp(drawn.uniform(*map(math.log, ends))) if what.log else drawn.uniform(*ends)
+                settled[what.name] = round(found) if what.whole else found
+            return settled[what.name]
+
+        return Proposal(self._drawn(ask), settled)
 
     def _of_optuna(self, seed: int) -> Any:
         import warnings

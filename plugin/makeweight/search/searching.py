@@ -34,8 +34,8 @@ space holds nothing more."""
 
 # Seconds between looks at what has ended, where two kinds of things may.
 _LOOK = 0.2
-# This part of all trials are recipes that train nothing, where there are such.
-_UNTRAINED_FIRST = 3
+# This part of all trials are recipes that train nothing, where there are such, and then as many that leave no step out.
+_FIRST = 3
 _ATTEMPTS = 3
 """How often a job is begun whose worker is lost, wherever that is. What a training had reached is taken up again."""
 _DEATHS = 2
@@ -200,10 +200,11 @@ class Search:
             return refuse(settings) or variant is None or bool(variant.plan.trainings)
 
         proposal = None
-        if number < self._limits.trials // _UNTRAINED_FIRST:
+        first = self._limits.trials // _FIRST
+        if number < first:
             proposal = self._proposals.next(known, objectives, refuse_training)
         if proposal is None:
-            proposal = self._proposals.next(known, objectives, refuse)
+            proposal = self._proposals.next(known, objectives, refuse, whole=first <= number < 2 * first)
         if proposal is None:
             self.why = "space"
             return None

@@ -61,6 +61,40 @@ def test_what_is_under_way_counts() -> None:
     assert found.settings != known[3].proposal.settings
 
 
+def test_whole_recipes_leave_no_step_out_and_settle_all_that_the_sampler_is_told() -> None:
+    options = {
+        "ratio": {"from": 0.2, "to": 0.8},
+        "rounds": {"from": 1, "to": 64, "log": True},
+        "epochs": {"from": 2, "to": 9},
+        "layers": [None, 3],
+    }
+    spaces = {"all": space.read("all", None, [[None, {"prune": options}], ["float16", None]], "onnxruntime")}
+    known: list[Known] = []
+    for _ in range(24):
+        found = proposals(spaces=spaces).next(known, 2, tried(known), whole=True)
+        assert found is not None
+        prune, numbers = found.settings["steps"]
+        drawn = prune["prune"]
+        assert numbers == "float16"
+        assert 0.2 <= drawn["ratio"] <= 0.8
+        assert drawn["rounds"] in range(1, 65)
+        assert drawn["epochs"] in range(2, 10)
+        known.append(Known(found, (1.0, 2.0), (0.5,)))
+    all_drawn = [each.proposal.settings["steps"][0]["prune"] for each in known]
+    assert {one["layers"] for one in all_drawn} == {None, 3}, "an option that is None is no step left out"
+    assert sum(one["rounds"] <= 8 for one in all_drawn) in range(6, 19), "as many below the middle factor as above it"
+    assert proposals(spaces=spaces).next(known, 2, tried(known)) is not None
+
+
+def test_where_no_whole_recipe_is_left_others_are_tried() -> None:
+    def refuse(settings: Settings) -> bool:
+        return len(settings["steps"]) == 2
+
+    found = proposals().next([], 2, refuse, whole=True)
+    assert found is not None
+    assert len(found.settings["steps"]) == 1
+
+
 def test_a_space_that_is_tried_out_gives_nothing() -> None:
     only = {"half": SPACES["half"]}
     found = proposals(spaces=only).next([], 1, lambda _: False)

@@ -39,9 +39,12 @@ class Numbered:
 
     def __init__(self, count: int) -> None:
         self._count, self.asked = count, 0
+        self.whole: dict[int, bool] = {}
+        """By the number of a trial, whether it was to leave no step out."""
 
-    def next(self, known: list[Known], objectives: int, refuse: Any) -> Proposal | None:
+    def next(self, known: list[Known], objectives: int, refuse: Any, *, whole: bool = False) -> Proposal | None:
         self.asked += 1
+        self.whole[len(known)] = whole
         return None if len(known) >= self._count else Proposal({"runtime": "any", "steps": [len(known)]}, {})
 
 
@@ -105,6 +108,12 @@ def test_a_space_that_is_tried_out_is_not_asked_again_while_the_last_trials_are_
     assert own.why == "space"
     # for both, and once to find that there is no third
     assert proposals.asked == 3
+
+
+def test_the_second_third_of_the_trials_leave_no_step_out(tmp_path: Path) -> None:
+    proposals = Numbered(9)
+    assert len(list(search(tmp_path, AtOnce(FAILED), proposals).run())) == 9
+    assert [number for number, whole in proposals.whole.items() if whole] == [3, 4, 5]
 
 
 def test_fewer_trials_than_were_begun_leave_those_beyond_alone(tmp_path: Path) -> None:
