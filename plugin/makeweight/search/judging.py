@@ -68,8 +68,11 @@ def excess(rule: RuleVerdict) -> float:
 
 def shortfalls(terms: Terms, trial: Trial) -> tuple[float, ...]:
     """How far a trial is from holding the rules, for the sampler: of each from 0 (it holds) to 1 (not by any means), so
-    that a rule that is broken by far outweighs no two others. What was given up counts by the figures that it had, and
-    what could not be made is behind all else."""
+    that a rule that is broken by far outweighs no two others. What could not be made is behind all else.
+
+    An untrained form that was given up counts by its size and its latency alone: what is like it and a little smaller
+    is trained, and may answer as well as any. A training that was stopped was behind others of its quality, and counts
+    as if it had lost all."""
     rules = decide(replace(terms, variants=(trial.name,), ship="best", waivers=()), trial.figures, {}).rules
     if trial.ended == "failed":
         return (1.0,) * (len(rules) + 1)
@@ -77,8 +80,10 @@ def shortfalls(terms: Terms, trial: Trial) -> tuple[float, ...]:
     for rule in rules:
         if rule.level == "error" and rule.verdict != "not_applicable":
             over = max(excess(rule), 0.0)
-            # what it lost was not seen where it was given up, and counts as if it were all
-            found.append(over / (1 + over) if trial.ended == "whole" or _of_form(rule) else 1.0)
+            if trial.ended == "whole" or _of_form(rule):
+                found.append(over / (1 + over))
+            else:
+                found.append(0.0 if trial.ended == "form" else 1.0)
     return tuple(found)
 
 

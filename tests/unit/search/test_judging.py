@@ -137,12 +137,13 @@ def test_what_comes_near_is_before_what_was_given_up_and_that_before_what_cannot
     assert short(trial(0, 0.75, 0.0)) == pytest.approx(1 / 3)
     assert short(trial(0, 0.4, 0.01)) == 0
     in_order = [
-        trial(0, 0.4, 0.03),
+        # a tenth too slow, then a half
+        given_up(0.4, 0.88, "form"),
+        given_up(0.4, 1.2, "form"),
+        given_up(0.9, 1.2, "form"),
         # untrained, with an accuracy of chance: one rule, however far that is
         trial(0, 0.4, 0.85),
         given_up(0.4, 0.5, "stopped"),
-        given_up(0.4, 1.2, "form"),
-        given_up(1.0, 1.2, "form"),
         Trial(0, Proposal({}, {}), "failed", "it changes nothing", ()),
     ]
     assert [short(each) for each in in_order] == sorted(map(short, in_order))
@@ -151,19 +152,37 @@ def test_what_comes_near_is_before_what_was_given_up_and_that_before_what_cannot
     assert all(max(judging.shortfalls(TERMS, each)) > 0 for each in in_order)
 
 
-def test_what_is_given_up_lost_all_by_however_many_rules_its_quality_is_judged() -> None:
+def test_a_form_counts_by_what_it_tells_and_a_stopped_training_as_if_it_had_lost_all() -> None:
+    """By however many rules its quality is judged."""
     quality = (rule("accuracy", "max_drop", 0.02), rule("accuracy", "min", 0.94), rule("negative_flips", "max", 0.015))
     gone = replace(rule("energy", "max_ratio", 0.8), when_unmeasured="ignore")
     terms = replace(TERMS, rules=(rule("size", "max_ratio", 0.5), *quality, gone))
-    poor = trial(0, 0.4, 0.85)
-    flips = Measurement("negative_flips", poor.name, "fraction", 0.85, samples=100)
-    poor = replace(poor, figures=(*poor.figures, flips))
+
+    def carried_through(size: float, lost: float) -> Trial:
+        each = trial(0, size, lost)
+        flips = Measurement("negative_flips", each.name, "fraction", lost, samples=100)
+        return replace(each, figures=(*each.figures, flips))
+
+    poor, as_it_was = carried_through(0.4, 0.85), carried_through(1.0, 0.0)
     sizes = tuple(figure for figure in trial(0, 0.6, 0.0).figures if figure.metric == "size")
     form = Trial(0, Proposal({}, {}), "form", "its form is too large", sizes)
     large = tuple(figure for figure in trial(0, 500.0, 0.0).figures if figure.metric == "size")
+    stopped = replace(form, ended="stopped")
     failed = Trial(0, Proposal({}, {}), "failed", "it changes nothing", ())
-    short = [sum(judging.shortfalls(terms, each)) for each in (poor, form, replace(form, figures=large), failed)]
+    in_order = (
+        form,
+        as_it_was,
+        replace(form, figures=large),
+        poor,
+        stopped,
+        replace(stopped, figures=large),
+        failed,
+    )
+    short = [sum(judging.shortfalls(terms, each)) for each in in_order]
     assert short == sorted(set(short))
+    # a fifth over its limit, and 1 for each rule that nobody saw it hold: three, and that answers are finite
+    assert short[0] == pytest.approx(0.2 / 1.2)
+    assert short[4] == pytest.approx(0.2 / 1.2 + 4)
 
 
 def test_objectives_are_what_the_budget_names() -> None:
