@@ -124,7 +124,8 @@ class Proposals:
 
     def _whole(self, seed: int) -> Proposal:
         """A recipe with a step wherever there may be one, all else of it drawn evenly."""
-        drawn, settled = random.Random(seed), {}  # noqa: S311 - no secret
+        drawn = random.Random(seed)  # noqa: S311 - no secret
+        settled: dict[str, Any] = {}
 
         def ask(what: Open) -> Any:
             if isinstance(what, Choice):
