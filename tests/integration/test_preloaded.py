@@ -1,4 +1,4 @@
-"""Commands that begin with everything imported, beside the real ones: whoever runs either sees the same."""
+"""Commands that begin with everything imported, beside the real ones: either shows the same."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ the base where two things hold: all that it is made from is the same at both com
 says that the base's artifacts were made from, as far as git and DVC's files alone can tell. In doubt, it changed.
 
 What is made from what changed has changed with it. DVC would compare the bytes that were made with those that the
-base's lock has of them, and whoever wrote that lock may have known them, and have written beside them what they liked.
+base's lock has of them, and the author of that lock may have known them, and have written anything beside them.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class _Remains:
 
         Args:
             until: a point of the monotonic clock; None: as long as what is told goes, since one that forks for ever is
-                caught at some time, and whoever reads its output waits for that.
+                caught at some time, and a reader of its output waits for that.
 
         Returns what is left then, and None if that is nothing.
         """

@@ -1,6 +1,6 @@
 """What a stage of makeweight's names in dvc.yaml, which an entry of dvc.lock has to have noted.
 
-An entry that lacks a dependency says nothing of it, and whoever may push can write one.
+An entry that lacks a dependency says nothing of it, and anybody who may push can write one.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ class Command:
             yield
 
     def meter(self, asked: meters.Asked | None) -> meters.Meter:  # noqa: ARG002
-        raise NoMeter("what a board takes is not known to whoever calls its command")
+        raise NoMeter("what a board takes is not known to the one who calls its command")
 
     def time(self, places: Mapping[str, str], runs: int) -> Told:
         """Run the program for a model.

@@ -1,6 +1,6 @@
 """Benchmarks that were begun anew and did not come to their end: the figures that are left are older than they are.
 
-Those figures are of the same bytes on the same device, so they count as before; whoever reads them has to know.
+Those figures are of the same bytes on the same device, so they count as before; a reader has to know.
 """
 
 from __future__ import annotations
