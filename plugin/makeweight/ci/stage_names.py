@@ -33,12 +33,11 @@ def of(pipeline: yaml.Node | None, stage: str) -> Names:
     What is templated with more than the variant's name is left out, as only DVC knows what that is.
     """
     kind, _, key = stage.partition("@")
-    whole = nodes.texts(nodes.at(pipeline, "stages", kind))
-    body = whole.get("do", whole) if isinstance(whole, dict) else {}
-    body = body if isinstance(body, dict) else {}
+    whole = nodes.at(pipeline, "stages", kind)
+    body = nodes.at(whole, "do") or whole
 
     def plain(part: str) -> Iterable[str]:
-        for text in _names(body.get(part)):
+        for text in _names(nodes.texts(nodes.at(body, part))):
             resolved = text.replace(_ESCAPED, _ASIDE).replace(_KEY, key)
             if "${" not in resolved:
                 yield resolved.replace(_ASIDE, "${")
@@ -46,7 +45,8 @@ def of(pipeline: yaml.Node | None, stage: str) -> Names:
     def paths(*parts: str) -> frozenset[str]:
         return frozenset(posixpath.normpath(path) for part in parts for path in plain(part))
 
-    asked = [each.get(CONFIG) for each in _listed(body.get("params")) if isinstance(each, dict)]
+    params = _listed(nodes.texts(nodes.at(body, "params")))
+    asked = [each.get(CONFIG) for each in params if isinstance(each, dict)]
     keys = frozenset(text.replace(_KEY, key) for names in asked for text in _listed(names) if isinstance(text, str))
     return Names(paths("deps"), keys, paths("outs", "metrics"))
 
