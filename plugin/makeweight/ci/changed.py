@@ -183,9 +183,9 @@ class _Side:
             self._found[path] = inputs.at(self.tracked, path)
         return self._found[path]
 
-    def has(self, key: str) -> bool:
-        """Whether makeweight.yaml has anything at a key with dots in it."""
-        return nodes.at(self.config, *key.split(".")) is not None
+    def parameter(self, key: str) -> yaml.Node | None:
+        """What makeweight.yaml has at a key with dots in it."""
+        return nodes.at(self.config, *key.split("."))
 
     def stage(self, name: str) -> object:
         """A stage as dvc.yaml has it, as it is written."""
@@ -253,7 +253,7 @@ def _reason(
         names = stage_names.of(now.pipeline, stage)
         noted = {key for key, _ in nodes.pairs(parameters)}
         there = {posixpath.normpath(each["path"]) for each in dependencies}
-        unsaid = {key for key in names.parameters - noted if any(side.has(key) for side in (before, now))}
+        unsaid = {key for key in names.parameters - noted if before.parameter(key) or now.parameter(key)}
         if lacking := sorted({*names.dependencies - there, *unsaid}):
             return f"the base's dvc.lock does not say from which `{lacking[0]}` it was made"
         return (
@@ -269,8 +269,7 @@ def _of_parameters(noted: yaml.Node | None, before: _Side, now: _Side, aside: fr
     for key, value in nodes.pairs(noted):
         if key in aside:
             continue
-        steps = key.split(".")
-        one, other = nodes.at(before.config, *steps), nodes.at(now.config, *steps)
+        one, other = before.parameter(key), now.parameter(key)
         if nodes.written(one) != nodes.written(other):
             return f"`{key}` is another in {CONFIG}"
         if nodes.meant(value) != nodes.meant(other):
