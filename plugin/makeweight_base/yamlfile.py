@@ -17,8 +17,9 @@ from makeweight_base.errors import ConfigError, Problem
 Path = tuple[str | int, ...]
 
 
-# A text, and `<<`, which merges another mapping into this one.
-_KEYS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
+MERGE = "tag:yaml.org,2002:merge"
+"""The tag of `<<`, which merges another mapping into this one."""
+_KEYS = frozenset({"tag:yaml.org,2002:str", MERGE})
 
 _MOST_ENTRIES = 100_000
 

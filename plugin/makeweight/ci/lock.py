@@ -15,7 +15,7 @@ import yaml
 
 from makeweight.layout import BASELINE
 from makeweight_base.errors import ConfigError, Problem, UsageError
-from makeweight_base.yamlfile import composed, parse
+from makeweight_base.yamlfile import MERGE, composed, parse
 
 SCHEMA = "2.0"
 MAKING = ("baseline", "compress", "evaluate")
@@ -94,7 +94,7 @@ def _nodes(text: str | None) -> list[tuple[yaml.Node, yaml.Node]]:
     entries = next((value for key, value in pairs if key.value == "stages"), None)
     if not isinstance(entries, yaml.MappingNode):
         return []
-    return [(key, value) for key, value in entries.value if key.tag != "tag:yaml.org,2002:merge"]
+    return [(key, value) for key, value in entries.value if key.tag != MERGE]
 
 
 def _is_entry(entry: Any) -> bool:

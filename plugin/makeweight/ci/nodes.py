@@ -19,7 +19,6 @@ _MOST = 100_000
 """Nodes of one file, anchors unfolded."""
 _KEPT = 1024
 """Files whose nodes are kept, as there may be many of .dvc."""
-_MERGE = "tag:yaml.org,2002:merge"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE, _FALSE = re.compile("true|True|TRUE"), re.compile("false|False|FALSE")
 _WHOLE = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+")
@@ -74,9 +73,9 @@ def pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
     which DVC and makeweight read alike."""
     if not isinstance(node, yaml.MappingNode):
         return []
-    found = [(str(key.value), value) for key, value in node.value if key.tag != _MERGE]
+    found = [(str(key.value), value) for key, value in node.value if key.tag != yamlfile.MERGE]
     known = {key for key, _ in found}
-    for others in (value for key, value in node.value if key.tag == _MERGE):
+    for others in (value for key, value in node.value if key.tag == yamlfile.MERGE):
         for other in others.value if isinstance(others, yaml.SequenceNode) else [others]:
             more = [(key, value) for key, value in pairs(other) if key not in known]
             found += more
