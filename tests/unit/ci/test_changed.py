@@ -177,11 +177,9 @@ def test_other_code_around_the_models_makes_none_and_feeds_them_otherwise(made: 
     assert (seen.models, seen.fed_otherwise) == (frozenset(), False)
 
 
-def forged(files: Held, stage: str, **parts: Any) -> dict[str, Any]:
+def forged(files: Mapping[str, str], stage: str, **parts: Any) -> dict[str, str]:
     """The files with other parts of an entry of the lock."""
-    lock = yaml.safe_load(str(files["dvc.lock"]))
-    lock["stages"][stage] |= parts
-    return {**files, "dvc.lock": yaml.safe_dump(lock, sort_keys=False)}
+    return relocked(files, {stage: yaml.safe_load(files["dvc.lock"])["stages"][stage] | parts})
 
 
 def test_what_a_lock_leaves_out_is_no_ground(project: Project) -> None:
