@@ -37,6 +37,7 @@ from makeweight_probe import android, meters
 from makeweight_probe.job import Model
 from makeweight_probe.meters import battery
 from makeweight_probe.power import NoMeter
+from makeweight_probe.supply import ROOT, Supplies
 
 _SIMPLE = 60.0
 """Seconds for what takes no time: a question to the shell."""
@@ -255,10 +256,10 @@ class Adb:
     def _told(self) -> android.Told:
         return android.sections(self._said(android.ASK))
 
-    def _supplies(self) -> battery.Supplies:
+    def _supplies(self) -> Supplies:
         files = " ".join(battery.FILES)
         script = (
-            f"cd {battery.ROOT} && for supply in *; do for file in {files}; do "
+            f"cd {ROOT} && for supply in *; do for file in {files}; do "
             '[ -r "$supply/$file" ] && echo "$supply $file $(cat "$supply/$file")"; done; done 2>/dev/null; true'
         )
         found: dict[str, dict[str, str]] = {}

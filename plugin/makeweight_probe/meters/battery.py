@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from makeweight_probe import sysfs
+from makeweight_probe import supply
 from makeweight_probe.power import Clock, NoMeter, Polled
+from makeweight_probe.supply import Supplies
 
-ROOT = Path("/sys/class/power_supply")
 FILES = ("type", "scope", "status", "online", "current_now", "voltage_now", "power_now")
 _EVERY = 0.25
 _SECONDS = 20.0
@@ -24,17 +24,14 @@ _MOST_MILLIAMPERES = 6_000
 """More than a battery gives for long; and as many microamperes are less than anything takes that is awake."""
 _MOST_MILLIVOLTS = 100_000
 
-Supplies = Mapping[str, Mapping[str, str]]
-"""What the files of each supply hold, by their names."""
 
-
-def open_meter(root: Path = ROOT, clock: Clock = time.monotonic) -> Polled:
+def open_meter(root: Path = supply.ROOT, clock: Clock = time.monotonic) -> Polled:
     """All batteries of the machine.
 
     Raises:
         NoMeter: there is none, it tells no current, or it is being charged.
     """
-    return by(lambda: _read(root), f"under {root}", clock)
+    return by(lambda: supply.read(FILES, root), f"under {root}", clock)
 
 
 def by(read: Callable[[], Supplies], where: str, clock: Clock = time.monotonic) -> Polled:
@@ -54,9 +51,8 @@ def watts(supplies: Supplies, where: str) -> float:
         NoMeter: there is none, it does not tell, or power flows in from outside.
     """
     found = _batteries(supplies, where)
-    for name, files in supplies.items():
-        if name not in found and files.get("type") != "Battery" and files.get("online", "0") not in ("", "0"):
-            raise NoMeter(f"the battery is not what it runs on: {name} is plugged in (adb works over Wi-Fi, too)")
+    if mains := supply.plugged(supplies):
+        raise NoMeter(f"the battery is not what it runs on: {mains[0]} is plugged in (adb works over Wi-Fi, too)")
     # of two, a laptop empties one after the other
     emptying = {name: files for name, files in found.items() if files.get("status") == "Discharging"}
     if not emptying or any(files.get("status") == "Charging" for files in found.values()):
@@ -66,12 +62,10 @@ def watts(supplies: Supplies, where: str) -> float:
 
 
 def _batteries(supplies: Supplies, where: str) -> dict[str, Mapping[str, str]]:
-    """Those of the machine itself, none of a mouse."""
-    found = {
-        name: files
-        for name, files in supplies.items()
-        if files.get("type") == "Battery" and files.get("scope", "System") != "Device"
-    }
+    """Raises:
+    NoMeter: there is none.
+    """
+    found = supply.batteries(supplies)
     if not found:
         raise NoMeter(f"no battery {where}")
     return found
@@ -93,11 +87,3 @@ def _number(files: Mapping[str, str], name: str) -> int | None:
         return int(files[name])
     except (KeyError, ValueError):
         return None
-
-
-def _read(root: Path) -> Supplies:
-    found: dict[str, dict[str, str]] = {}
-    for supply in sorted(root.glob("*")):
-        values = ((name, sysfs.value(supply / name)) for name in FILES)
-        found[supply.name] = {name: value for name, value in values if value is not None}
-    return found
