@@ -17,7 +17,7 @@ from makeweight.measure.statistics import MEDIAN, samples_needed
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight_base.progress import Progress
-from makeweight_probe import room, stolen, throttling
+from makeweight_probe import room, stolen
 from makeweight_probe.job import (
     BlocksJob,
     Cold,
@@ -135,8 +135,7 @@ def carry_out(
     results = _launched(options, of_models, decided, rest, progress)
     for remark in room.remarks(results[0].facts.get("before", {}), max(pair.a.threads, pair.b.threads)):
         progress.say(f"  {remark}")
-    states = ((each.facts.get("before", {}), each.facts.get("after", {})) for each in results)
-    if (said := stolen.remark(states)) is not None:
+    if (said := stolen.remark(Timings(results, {}).states)) is not None:
         progress.say(f"  {said}")
     whole: tuple[Result, ...] = ()
     if pair.around is not None:
@@ -280,7 +279,7 @@ def _measured_again(result: Result, repeated: int, rest: Callable[[float], None]
     Args:
         repeated: how often it was so before.
     """
-    slowed = throttling.objection(result.facts.get("before", {}), result.facts.get("after", {}))
+    slowed = Timings((result,), {}).slowed
     if slowed is None or repeated >= MOST_REPEATS or "unavailable" in result.facts:
         return False
     progress.say(f"  {slowed}: measured again after {COOLING:g} s of rest ({repeated + 1} of {MOST_REPEATS})")

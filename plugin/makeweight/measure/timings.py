@@ -59,6 +59,11 @@ class Timings:
         return {"before": self.processes[0].facts["before"], "after": self.processes[-1].facts["after"]}
 
     @property
+    def states(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """The conditions before and after each process; empty ones where it told none."""
+        return [(each.facts.get("before", {}), each.facts.get("after", {})) for each in self.processes]
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What machine it was, as it said itself, for the key."""
         told: dict[str, Any] = self.processes[-1].facts["identity"]
@@ -73,9 +78,7 @@ class Timings:
     @property
     def slowed(self) -> str | None:
         """What slowed that machine down in one of the processes; None where nothing did."""
-        told = (
-            throttling.objection(each.facts.get("before", {}), each.facts.get("after", {})) for each in self.processes
-        )
+        told = (throttling.objection(before, after) for before, after in self.states)
         return next((reason for reason in told if reason is not None), None)
 
     def step(self, clock: str) -> float:
