@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
+ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What somebody ends a process by, which says nothing of what ran in it."""
+FROM_OUTSIDE = (signal.SIGKILL, *ASKED_TO_END)
+"""The same, and what systems end one by that run out of memory."""
+
 
 def last_line(said: str) -> str:
     """Of what was said, the last line that has something in it."""

@@ -11,7 +11,6 @@ import gc
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,15 +26,13 @@ from makeweight_probe import ArmKilled, ArmLost, ProbeFailed, inputs, sessions
 from makeweight_probe.answering import answering
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
-from makeweight_probe.last_words import ended
+from makeweight_probe.last_words import FROM_OUTSIDE, ended
 from makeweight_probe.session import Session
 
 Say = Callable[[Mapping[str, object]], None]
 
 TO_ANSWER = 600.0
 """Seconds that an arm gets for one answer, besides the time that its job may take: loading is the longest."""
-_KILLED = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""What a process is ended by from outside."""
 _TO_END = 5.0
 """Seconds that a process gets to end by itself."""
 
@@ -143,7 +140,7 @@ class Worker:
     def _lost(self) -> ArmLost:
         code = self._ended()
         self._errors.seek(0)
-        kind = ArmKilled if -code in _KILLED else ArmLost
+        kind = ArmKilled if -code in FROM_OUTSIDE else ArmLost
         return kind(f"the process of arm {self._name} ended with {ended(code, self._errors.read())}")
 
     def _ended(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from makeweight_base.errors import EnvironmentFailed, ProcessLost
 from makeweight_base.progress import Progress
 from makeweight_probe.__main__ import LOST, NO_RUNTIME, REFUSED
 from makeweight_probe.job import AnswersJob, Result
+from makeweight_probe.last_words import ASKED_TO_END, FROM_OUTSIDE
 
 Answering = Callable[[Feeds], Sequence[NDArray[Any]]]
 """What a module answers, in the order in which a file of it has its outputs."""
@@ -48,8 +48,6 @@ FLOOR_DECIBELS = 6.0
 LEAST_SAME = 0.5
 _HERE = LocalOptions()
 _HANGS = "See whether the model ever answers on this machine, or what else keeps it busy for so long."
-# What somebody ends a process by, which says nothing of the model in it.
-_ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class NeverAnswers(RecipeFailed):
@@ -210,8 +208,8 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
         if failure.code == LOST:  # of another runtime: the process was the reference's, not the model's
             told = f"the process of what the model is held against was lost: {failure.last}"
             raise ProcessLost(told, do="Run again; the machine may be short of memory.") from failure
-        if failure.code >= 0 or -failure.code in (signal.SIGKILL, *_ASKED_TO_END):
-            kind = EnvironmentFailed if -failure.code in _ASKED_TO_END else ProcessLost
+        if failure.code >= 0 or -failure.code in FROM_OUTSIDE:
+            kind = EnvironmentFailed if -failure.code in ASKED_TO_END else ProcessLost
             raise kind(
                 f"the process that tried the model out was ended ({ended(failure.code)}): {failure.last}",
                 do="Run again; the machine may be short of memory.",
