@@ -311,6 +311,7 @@ def test_a_battery_that_empties(tmp_path: Path, files: dict[str, str], watts: fl
         meter.joules()
 
 
+@pytest.mark.usefixtures("_by_hand")
 def test_of_two_batteries_one_rests_while_the_other_empties(tmp_path: Path) -> None:
     files = {"type": "Battery", "current_now": "2000000", "voltage_now": "11000000"}
     both = {"bat0": {**files, "status": "Not charging"}, "bat1": {**files, "status": "Discharging"}}
