@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from makeweight.compress import space
-from makeweight.compress.space import Choice, Open, OpenRecipe
+from makeweight.compress.space import Choice, Open, OpenRecipe, Range
 
 # Proposals that are drawn anew because they make no sense, or were tried before, until all others are looked through.
 _ATTEMPTS = 12
@@ -84,29 +82,31 @@ class Proposals:
                 seldom one step alone, and to a sampler that has seen only such each of them looks hopeless.
         """
         number, told = len(known), [self._told(each) for each in known]
-        for attempt in range(_ATTEMPTS if whole else 0):
-            found = self._whole(_seed(self._sampler.seed, number, attempt))
-            if not refuse(found.settings):
-                return found
-        for attempt in range(_ATTEMPTS):
-            found = self._asked(told, objectives, _seed(self._sampler.seed, number, attempt))
-            if not refuse(found.settings):
-                return found
+        for blindly in (True, False) if whole else (False,):
+            for attempt in range(_ATTEMPTS):
+                seed = _seed(self._sampler.seed, number, attempt)
+                found = self._asked(told, objectives, seed, whole=blindly)
+                if not refuse(found.settings):
+                    return found
         for name, recipe in self._spaces.items():
             of = {} if len(self._spaces) == 1 else {_RECIPE: json.dumps(name)}
             for drawn in space.corners(recipe, self._takes_list, _CORNERS):
                 if not refuse(drawn.recipe):
-                    return Proposal(drawn.recipe, {**of, **drawn.settled})
+                    return Proposal(drawn.recipe, {**of, **drawn.settled}, found.notes)
         return None
 
-    def _asked(self, told: Sequence[Any], objectives: int, seed: int) -> Proposal:
+    def _asked(self, told: Sequence[Any], objectives: int, seed: int, *, whole: bool) -> Proposal:
+        """What the sampler proposes; or a whole recipe, with a step wherever there may be one and all else of it drawn
+        evenly."""
         import optuna
+        from optuna.samplers import RandomSampler
 
         sampler = self._of_optuna(seed)
         study = optuna.create_study(directions=["minimize"] * objectives, sampler=sampler)
         for each in told:
             study.add_trial(each)
         trial = study.ask()
+        begun, evenly = study.trials[trial.number], RandomSampler(seed)
 
         settled: dict[str, Any] = {}
 
@@ -117,27 +117,13 @@ class Proposals:
                 settled[what.name] = trial.suggest_int(what.name, int(what.low), int(what.high), log=what.log)
             else:
                 settled[what.name] = trial.suggest_float(what.name, what.low, what.high, log=what.log)
+            if whole:  # the sampler was asked all the same: NSGA-II leaves out a trial that it gave no generation
+                among = _distribution(_with_step(what))
+                settled[what.name] = evenly.sample_independent(study, begun, what.name, among)
             return settled[what.name]
 
         settings = self._drawn(ask)
         return Proposal(settings, settled, dict(study.trials[trial.number].system_attrs))
-
-    def _whole(self, seed: int) -> Proposal:
-        """A recipe with a step wherever there may be one, all else of it drawn evenly."""
-        drawn = random.Random(seed)  # noqa: S311 - no secret
-        settled: dict[str, Any] = {}
-
-        def ask(what: Open) -> Any:
-            if isinstance(what, Choice):
-                leaves_out = None if what.no_step is None else what.values.index(what.no_step)
-                settled[what.name] = drawn.choice([each for at, each in enumerate(what.labels) if at != leaves_out])
-            else:
-                ends = what.low, what.high
-                found = math.exp(drawn.uniform(*map(math.log, ends))) if what.log else drawn.uniform(*ends)
-                settled[what.name] = round(found) if what.whole else found
-            return settled[what.name]
-
-        return Proposal(self._drawn(ask), settled)
 
     def _of_optuna(self, seed: int) -> Any:
         import warnings
@@ -181,6 +167,13 @@ class Proposals:
         choice = Choice(_RECIPE, names)
         name = names[0] if len(names) == 1 else choice.read(ask(choice))
         return self._spaces[name].drawn(ask, self._takes_list)
+
+
+def _with_step(what: Open) -> Open:
+    """The same without the value by which a step is left out."""
+    if isinstance(what, Range) or what.no_step is None:
+        return what
+    return replace(what, values=tuple(each for each in what.values if each != what.no_step), no_step=None)
 
 
 def _distribution(what: Open) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +84,32 @@ def test_whole_recipes_leave_no_step_out_and_settle_all_that_the_sampler_is_told
     all_drawn = [each.proposal.settings["steps"][0]["prune"] for each in known]
     assert {one["layers"] for one in all_drawn} == {None, 3}, "an option that is None is no step left out"
     assert sum(one["rounds"] <= 8 for one in all_drawn) in range(6, 19), "as many below the middle factor as above it"
+    json.dumps([each.proposal.settled for each in known])
     assert proposals(spaces=spaces).next(known, 2, tried(known)) is not None
+
+
+def test_whole_numbers_are_drawn_evenly_to_their_ends() -> None:
+    spaces = {"one": space.read("one", None, [{"prune": {"rounds": {"from": 1, "to": 3}}}], "onnxruntime")}
+    drawn = [proposals(seed, spaces=spaces).next([], 1, lambda _: False, whole=True) for seed in range(100)]
+    rounds = [found.settings["steps"][0]["prune"]["rounds"] for found in drawn if found is not None]
+    # a third each, by and large: of distances rounded the middle would be half
+    assert all(rounds.count(number) in range(20, 46) for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "the-last-that-makes-sense"])
+def test_a_genetic_search_has_a_generation_also_of_what_it_did_not_draw(whole: bool) -> None:
+    known = searched(0, "nsga2", 4)
+    last = {"runtime": "litert", "steps": [{"prune": {"ratio": 0.9}}, {"quantize": {"method": "dynamic"}}]}
+
+    def refuse(settings: Settings) -> bool:
+        return tried(known)(settings) or (not whole and settings != last)
+
+    (generation,) = known[0].proposal.notes
+    for _ in range(3 if whole else 1):
+        found = proposals(0, "nsga2").next(known, 2, refuse, whole=whole)
+        assert found is not None
+        assert found.notes == {generation: 1}, "four trials are a generation of twelve"
+        known.append(Known(found, (1.0, 2.0), (0.5,)))
 
 
 def test_where_no_whole_recipe_is_left_others_are_tried() -> None:
