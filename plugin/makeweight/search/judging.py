@@ -70,9 +70,9 @@ def shortfalls(terms: Terms, trial: Trial) -> tuple[float, ...]:
     """How far a trial is from holding the rules, for the sampler: of each from 0 (it holds) to 1 (not by any means), so
     that a rule that is broken by far outweighs no two others. What could not be made is behind all else.
 
-    An untrained form that was given up counts by its size and its latency alone: what is like it and a little smaller
-    is trained, and may answer as well as any. A training that was stopped was behind others of its quality, and counts
-    as if it had lost all."""
+    An untrained form that was given up counts by what was measured of it alone, its size and mostly no latency: what is
+    like it and a little smaller is trained, and may be as fast and answer as well as any. A training that was stopped
+    was behind others of its quality, and counts as if it had lost all."""
     rules = decide(replace(terms, variants=(trial.name,), ship="best", waivers=()), trial.figures, {}).rules
     if trial.ended == "failed":
         return (1.0,) * (len(rules) + 1)
@@ -80,10 +80,12 @@ def shortfalls(terms: Terms, trial: Trial) -> tuple[float, ...]:
     for rule in rules:
         if rule.level == "error" and rule.verdict != "not_applicable":
             over = max(excess(rule), 0.0)
-            if trial.ended == "whole" or _of_form(rule):
-                found.append(over / (1 + over))
+            if trial.ended == "form" and rule.value is None:
+                found.append(0.0)
+            elif trial.ended == "stopped" and not _of_form(rule):
+                found.append(1.0)
             else:
-                found.append(0.0 if trial.ended == "form" else 1.0)
+                found.append(over / (1 + over))
     return tuple(found)
 
 

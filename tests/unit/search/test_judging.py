@@ -185,6 +185,18 @@ def test_a_form_counts_by_what_it_tells_and_a_stopped_training_as_if_it_had_lost
     assert short[4] == pytest.approx(0.2 / 1.2 + 4)
 
 
+def test_a_form_that_was_given_up_for_its_size_is_not_behind_what_changes_nothing_for_being_timed_nowhere() -> None:
+    devices = ("here", "there", "elsewhere")
+    as_it_was = trial(0, 1.0, 0.0, None)
+    (timed,) = (figure for figure in trial(0, 1.0, 0.0, 1.0).figures if figure.device)
+    as_it_was = replace(as_it_was, figures=(*as_it_was.figures, *(replace(timed, device=each) for each in devices)))
+    sizes = tuple(figure for figure in trial(0, 0.6, 0.0).figures if figure.metric == "size")
+    form = Trial(0, Proposal({}, {}), "form", "its form is too large", sizes)
+    terms = replace(TERMS, devices=dict.fromkeys(devices, 10.0))
+    assert sum(judging.shortfalls(terms, form)) == pytest.approx(0.2 / 1.2)
+    assert sum(judging.shortfalls(terms, as_it_was)) > sum(judging.shortfalls(terms, form))
+
+
 def test_objectives_are_what_the_budget_names() -> None:
     assert [role for role, _ in judging.objectives(TERMS)] == ["size", "latency", "quality"]
     good = replace(TERMS, rules=(rule("accuracy", "min", 0.9),))
