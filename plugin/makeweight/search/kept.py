@@ -21,8 +21,9 @@ def drop_models(home: Path, current: Path) -> None:
     for folder in home.iterdir():
         if folder == current or not folder.is_dir():
             continue
-        for number in Journal(folder).ended():
-            for made in (Journal(folder).at(number) / ARTIFACT).glob("*"):
+        journal = Journal(folder)
+        for number in journal.ended():
+            for made in (journal.at(number) / ARTIFACT).glob("*"):
                 if made.name != MANIFEST:
                     atomic.remove(made)
 

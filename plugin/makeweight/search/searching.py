@@ -62,6 +62,10 @@ class _UnderWay:
     """Of the job before."""
     measuring: Future[Measured] | None = None
 
+    def figures(self, timed: Sequence[Measurement]) -> tuple[Measurement, ...]:
+        """Those of the job before, and what was timed of what it made."""
+        return (*map(measurement.of, self.result.get("figures", ())), *timed)
+
 
 class Search:
     """One search over a project's space."""
@@ -324,12 +328,11 @@ class Search:
         elif (reason := self._hopeless(number, timed)) is not None:
             yield self._end(number, "form", reason, timed)
         else:
-            self._journal.keep_form(number, (*map(measurement.of, own.result["figures"]), *timed))
+            self._journal.keep_form(number, own.figures(timed))
             self._submit(number, form=False)
 
     def _hopeless(self, number: int, timed: Sequence[Measurement]) -> str | None:
-        figures = [*map(measurement.of, self._under_way[number].result["figures"]), *timed]
-        rule = judging.hopeless(self._terms, name_of(number), figures)
+        rule = judging.hopeless(self._terms, name_of(number), self._under_way[number].figures(timed))
         return (
             None
             if rule is None
@@ -349,9 +352,7 @@ class Search:
         again: whether the next run may find mended what it failed at: to that one it is begun and no more.
         """
         own = self._under_way.pop(number)
-        figures = (*map(measurement.of, own.result.get("figures", ())), *timed)
-        if ended == "stopped":
-            figures = self._journal.form(number)
+        figures = self._journal.form(number) if ended == "stopped" else own.figures(timed)
         rungs = {int(rung): figure for rung, figure in own.result.get("rungs", {}).items()}
         trial = Trial(number, own.proposal, ended, reason, figures, rungs, own.seconds)
         if again:
