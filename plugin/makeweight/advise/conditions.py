@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from makeweight.advise.facts import Facts
 from makeweight.advise.rule import Condition, Where
-from makeweight.runtimes.runtime import LayerKind
 from makeweight_probe.isa import FLOAT16_ARITHMETIC, INT8_DOT, sums_in_16_bits
 
 # Below this part of the bytes a technique that reaches no more is not worth a file of its own.
@@ -77,16 +76,11 @@ def _dynamic(facts: Facts) -> str | None:
     return "convolutions or plain products carry this model, which are faster with ranges that are fixed"
 
 
-def _mostly(name: str, *kinds: LayerKind) -> Condition:
-    words = f"at least {_WORTH:.0%} of the bytes are in {name}"
-
-    def objection(facts: Facts) -> str | None:
-        share = facts.model.share(*kinds)
-        if share is None:
-            return "it is not known in which layers the bytes are"
-        return None if share >= _WORTH else f"{share:.0%} of the bytes are in {name}"
-
-    return Condition(words, objection)
+def _mostly_products(facts: Facts) -> str | None:
+    share = facts.model.share("product", "table")
+    if share is None:
+        return "it is not known in which layers the bytes are"
+    return None if share >= _WORTH else f"{share:.0%} of the bytes are in products and tables"
 
 
 def allowed_drop(facts: Facts) -> float | None:
@@ -182,4 +176,4 @@ ATTENDS = Condition("the model has attention", _attends)
 CONVOLVES = Condition("the model has convolutions", _convolves)
 ASKS_COMPRESSED = Condition("the budget limits the compressed size", _compressed)
 ELSEWHERE = Condition("a module, and another runtime is installed", _elsewhere)
-MOSTLY_PRODUCTS = _mostly("products and tables", "product", "table")
+MOSTLY_PRODUCTS = Condition(f"at least {_WORTH:.0%} of the bytes are in products and tables", _mostly_products)
