@@ -304,4 +304,10 @@ def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] 
 
 def pruners() -> Mapping[Any, Any]:
     """What Torch-Pruning is told of modules that it does not know, by their kind."""
-    return {**normalization.pruners(), **recurrent_inputs.pruners(), **tables.pruners()}
+    told = {**normalization.pruners(), **recurrent_inputs.pruners(), **tables.pruners()}
+    return {each: pruner for kind, pruner in told.items() for each in _descendants(kind)}
+
+
+def _descendants(of: Any) -> list[Any]:
+    """A class and all that descend from it: Torch-Pruning knows what it is told of by the class itself."""
+    return [of, *(each for child in of.__subclasses__() for each in _descendants(child))]

@@ -41,6 +41,10 @@ def _answers(module: Any, given: Any) -> Any:
         return module.eval()(torch.from_numpy(given.splits["calibration"].source.inputs["tokens"]))
 
 
+class Descends(nn.EmbeddingBag):
+    """Another class, to what knows layers by theirs."""
+
+
 class Bag(nn.Module):
     """The mean of the vectors of words, and a layer."""
 
@@ -55,7 +59,7 @@ class Bag(nn.Module):
 
 
 @pytest.mark.parametrize("importance", ["magnitude", "taylor", "fpgm"])
-@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag, Descends])
 def test_the_least_important_columns_of_a_table_go(given: Any, kind: Any, importance: str) -> None:
     module = Bag(kind)
     with torch.no_grad():
