@@ -12,9 +12,9 @@ from makeweight.compress.scores import answers
 from makeweight.runtimes import environment
 from makeweight.runtimes.layers import named, unfit
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.traced import said
 from makeweight.user.saved import some
 from makeweight.user.weights import not_finite
-from makeweight_base.errors import first_line
 
 
 def refuse_operators(module: Any, technique: str) -> None:
@@ -104,8 +104,7 @@ def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None
         environment.reraise(error)
         layer = layer_of(error, module)
         raise RecipeFailed(
-            f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({type(error).__name__}: "
-            f"{first_line(error)}); {way_out}"
+            f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({said(error)}); {way_out}"
         ) from error
     if answer.shape != before.shape:
         was = list(before.shape)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from makeweight_base.errors import MakeweightError, UsageError, first_line
+from makeweight.runtimes.traced import said
+from makeweight_base.errors import MakeweightError, UsageError
 
 Role = Literal["student", "teacher"]
 
 
 def of_inputs(role: Role, name: str, inputs: Iterable[str], error: Exception) -> UsageError:
     """It raised where it was given the model's inputs, or has not the output that holds the scores."""
-    told = error.what if isinstance(error, MakeweightError) else f"{type(error).__name__}: {first_line(error)}"
+    told = error.what if isinstance(error, MakeweightError) else said(error)
     return UsageError(
         f"the {role} `{name}` does not take the model's inputs ({', '.join(inputs)}): {told}",
         where=f"makeweight.yaml: {role}",

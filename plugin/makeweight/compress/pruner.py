@@ -25,7 +25,8 @@ from makeweight.compress.technique import Given
 from makeweight.compress.wrapping import followable_call
 from makeweight.runtimes import environment
 from makeweight.runtimes.runtime import RecipeFailed
-from makeweight_base.errors import MakeweightError, first_line
+from makeweight.runtimes.traced import said
+from makeweight_base.errors import MakeweightError
 from makeweight_base.quiet import quiet
 
 if TYPE_CHECKING:
@@ -177,8 +178,7 @@ def tracked(what: str, module: Any) -> Iterator[None]:
         raise
     except Exception as error:
         environment.reraise(error)
-        message = first_line(error) or "it said nothing"
         layer = layer_of(error, module)
         at = f" at `{layer}`" if layer else ""
         way_out = left_out([layer] if layer else [])
-        raise RecipeFailed(f"Torch-Pruning cannot {what}{at}: {type(error).__name__}: {message}{way_out}") from error
+        raise RecipeFailed(f"Torch-Pruning cannot {what}{at}: {said(error)}{way_out}") from error

@@ -16,10 +16,10 @@ from makeweight.compress.technique import Given
 from makeweight.compress.tuning import tune
 from makeweight.runtimes import environment
 from makeweight.runtimes.runtime import RecipeFailed
+from makeweight.runtimes.traced import said
 from makeweight.user import anew
 from makeweight.user.module import built
 from makeweight.user.weights import counted
-from makeweight_base.errors import first_line
 
 if TYPE_CHECKING:
     from makeweight.compress.distill import DistillOptions
@@ -77,8 +77,7 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
     except Exception as error:
         environment.reraise(error)
         raise RecipeFailed(
-            f"distill: without {', '.join(gone)} the model no longer runs ({type(error).__name__}: "
-            f"{first_line(error)}); build a `student`"
+            f"distill: without {', '.join(gone)} the model no longer runs ({said(error)}); build a `student`"
         ) from error
     if answer.shape != shape:
         raise RecipeFailed(f"distill: without {', '.join(gone)} the model answers another shape; build a `student`")

@@ -211,7 +211,7 @@ def _cannot(error: Exception, graph: Any) -> UsageError:
     match = re.search(r"(?:Operator|operator|op)\s+(?:torch\.ops\.)?(\w+(?:::|\.)\w+)", text)
     if match:
         return _unknown(match[1].replace(".", "::"), _called(graph), first_line(error))
-    return UsageError(f"ExecuTorch cannot lower the module: {type(error).__name__}: {first_line(error)}")
+    return UsageError(f"ExecuTorch cannot lower the module: {traced.said(error)}")
 
 
 def _unknown(operator: str, kernels: Mapping[str, str], said: str = "") -> UsageError:

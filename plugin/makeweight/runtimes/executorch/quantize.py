@@ -23,8 +23,7 @@ from makeweight.runtimes.histograms import Histogram, chosen
 from makeweight.runtimes.integers import Range
 from makeweight.runtimes.layers import fits, told_of, unfit
 from makeweight.runtimes.runtime import Program, RecipeFailed
-from makeweight.runtimes.traced import tensors
-from makeweight_base.errors import first_line
+from makeweight.runtimes.traced import said, tensors
 from makeweight_base.quiet import quiet
 
 # Operators with weights, as XNNPACK's quantizer finds them, and what goes into one operator with another.
@@ -274,7 +273,4 @@ def _counted(histogram: Histogram, _: Any, given: tuple[Any, ...]) -> None:
 
 def failing(what: str) -> AbstractContextManager[None]:
     """Have an error of torchao's be the recipe's."""
-    return environment.translated(
-        lambda error: RecipeFailed(f"{what} by torchao failed: {type(error).__name__}: {first_line(error)}"),
-        RecipeFailed,
-    )
+    return environment.translated(lambda error: RecipeFailed(f"{what} by torchao failed: {said(error)}"), RecipeFailed)
