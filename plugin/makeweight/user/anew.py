@@ -33,9 +33,8 @@ def have_its_own(module: Any, build: str, where: str) -> None:
         )
     lie_apart(module)
     for part in module.modules():
-        own = list(part.parameters(recurse=part is module))
-        for each in (*own, *([part] if own else [])):
-            _handed_out[id(each)] = each
+        if own := list(part.parameters(recurse=part is module)):
+            _handed_out.update({id(each): each for each in (*own, part)})
 
 
 def teach_of_its_own(module: Any, teacher: str, where: str) -> None:
