@@ -171,14 +171,12 @@ def tracked(what: str, module: Any) -> Iterator[None]:
     Raises:
         RecipeFailed: it did.
     """
-    try:
-        with quiet():
-            yield
-    except (MakeweightError, RecipeFailed):
-        raise
-    except Exception as error:
-        environment.reraise(error)
+
+    def fails(error: Exception) -> RecipeFailed:
         layer = layer_of(error, module)
         at = f" at `{layer}`" if layer else ""
         way_out = left_out([layer] if layer else [])
-        raise RecipeFailed(f"Torch-Pruning cannot {what}{at}: {said(error)}{way_out}") from error
+        return RecipeFailed(f"Torch-Pruning cannot {what}{at}: {said(error)}{way_out}")
+
+    with environment.translated(fails, (MakeweightError, RecipeFailed)), quiet():
+        yield

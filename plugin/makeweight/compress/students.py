@@ -107,11 +107,8 @@ def _users(dotted: str, model: Any, example: Tensors, given: Given) -> Any:
     student = built(dotted, given.root, where=where, progress=given.progress).eval()
     anew.have_its_own(student, dotted, where)
     wanted = first_answers(model, example, given.output, NAME)
-    try:
+    with environment.translated(lambda error: misfits.of_inputs("student", dotted, example, error)):
         answer = answers(student, example, given.output)
-    except Exception as error:
-        environment.reraise(error)
-        raise misfits.of_inputs("student", dotted, example, error) from error
     if answer.shape != wanted.shape:
         raise misfits.of_scores("student", dotted, answer, wanted, "Build it with the classes of the model.")
     return student

@@ -75,11 +75,8 @@ def answered(teacher: Any, name: str, batch: Batch, output: str | None) -> Any:
     Raises:
         UsageError: it does not take the model's inputs, or has not the output that holds the scores.
     """
-    try:
+    with environment.translated(lambda error: misfits.of_inputs("teacher", name, batch.inputs, error)):
         return answers(teacher, batch.inputs, output)
-    except Exception as error:
-        environment.reraise(error)
-        raise misfits.of_inputs("teacher", name, batch.inputs, error) from error
 
 
 def _of_file(path: str, given: Given, device: str) -> Any:

@@ -77,18 +77,16 @@ def read(path: Path) -> Any:
     if kind is None or kind.format != "pt2":
         what = "no torch.export program" if kind is None else kind.what
         raise UsageError(f"this is {what}", do=_AGAIN if kind is None else kind.do)
-    try:
+
+    def unread(error: Exception) -> UsageError:
+        told = first_line(error) or type(error).__name__
+        return UsageError(f"torch {torch.__version__} cannot read the program: {told}", do=_AGAIN)
+
+    with environment.translated(unread, UsageError):
         if unsafe := next(_runs_code(path), None):
             raise UsageError(f"the program could run any code when it is opened: it holds {unsafe}", do=_AGAIN)
         with quiet():
             return torch.export.load(path)
-    except UsageError:
-        raise
-    except Exception as error:
-        environment.reraise(error)
-        raise UsageError(
-            f"torch {torch.__version__} cannot read the program: {first_line(error) or type(error).__name__}", do=_AGAIN
-        ) from error
 
 
 def ports(program: Any) -> list[Port]:
