@@ -178,6 +178,10 @@ def _rule_cells(content: Content, figures: Figures, rule: RuleVerdict, reasons: 
     if of_class is not None and dropped:
         # the class that dropped most, which need not be the least accurate one
         before, after = markdown(show(of_class.baseline, FRACTION)), show(of_class.variant, FRACTION)
+    elif dropped and detail:
+        # the figures of the classes are not at hand, and what is may be of another class
+        before = before if base.detail == detail else ""
+        after = after if not after or own.detail == detail else "–"
     if dropped and not detail and after and METRICS[rule.metric].falling:
         before, after = "", "none fell"
     name += f" ({_class(detail)})" if detail else ""

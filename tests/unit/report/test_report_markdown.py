@@ -195,6 +195,26 @@ def test_a_verdict_alone_still_has_its_figures_and_small_print():
     )
 
 
+def test_beside_a_class_that_fell_no_figure_of_another_one_stands():
+    """The figures of all classes are not at hand, and those of the least accurate ones are."""
+    made = replace(invented.content((invented.Model("int8", 0.263, 0.01),), ship=None), classes={})
+    name = "worst_class_accuracy"
+
+    def rendered(base: str, own: str, fell: str) -> str:
+        of = {("baseline", None): base, ("int8", None): own, ("int8", "drop"): fell}
+        kept = [
+            {**each, "detail": of[each["variant"], each["comparison"]]} if each["metric"] == name else each
+            for each in made.verdict.measurements
+        ]
+        shown = markdown.render(replace(made, verdict=replace(made.verdict, measurements=kept)))
+        (row,) = [line for line in shown.split("\n") if line.startswith("| class that fell most")]
+        return row.partition(" | drop ")[0]
+
+    assert rendered("8", "8", "8") == "| class that fell most (8) | 94.7 % | 93.7 %"
+    assert rendered("3", "8", "8") == "| class that fell most (8) | – | 93.7 %"
+    assert rendered("3", "3", "8") == "| class that fell most (8) | – | –"
+
+
 def test_what_is_absent_for_one_reason_is_told_once():
     absent = {
         "size.max": "size is not measured: a fork has no data; the rule requires it.",
