@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -62,7 +63,7 @@ def main() -> None:
     control = ours.with_name("control.onnx")
     if not ours.exists():
         parser.error(f"`{name}` does not run on ONNX Runtime, as Olive's do")
-    theirs = of_olive(project, baseline, folder, told["tried"])
+    theirs = of_olive(project, baseline, folder, math.ceil(told["spent"]))
     tested = drawn(data.load(project.declared, "test"), "test")
     rows: list[tuple[str, ...]] = [
         ("", "kB", "times as small", "accuracy", "beside its control", "latency ratio", "recipe")
@@ -76,7 +77,7 @@ def main() -> None:
     for cells in rows:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     spent_on = sum(trial["seconds"] for trial in told["trials"])
-    tried = f"makeweight: {told['tried']} trials in {spent_on:.0f} s"
+    tried = f"makeweight: {told['spent']:g} trials in {spent_on:.0f} s"
     print(f"{tried}; Olive: as many in {theirs['seconds']:.0f} s, of which came {theirs['made']} models")
 
 

@@ -91,7 +91,7 @@ def main() -> None:
         declared |= {"budget": BUDGET, "search": {"recipes": SPACE}, "prefer": "latency"}
         config.write_text(yaml.safe_dump(declared, sort_keys=False))
     told, seconds = searched(folder, options.trials, options.hours)
-    print(f"{told['tried']} trials in {seconds / 3600:.2f} h: {told['sentence']}")
+    print(f"{told['spent']:g} trials in {seconds / 3600:.2f} h: {told['sentence']}")
     for name in [winner["variant"] for winner in told["winners"]] or nearest(folder, told):
         if not (folder / "artifacts" / name / "manifest.json").exists():
             makeweight(folder, "compress", name)

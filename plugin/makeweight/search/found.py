@@ -41,6 +41,8 @@ class Found:
     project: Project
     terms: Terms
     trials: Sequence[Trial]
+    spent: float
+    """How many trials these count as."""
     why: Why
     baseline_figures: Sequence[Measurement]
     baseline: Manifest
@@ -86,6 +88,8 @@ def write(found: Found, journal: Journal, pool: Path) -> dict[str, Any]:
         "winners": named,
         "why": found.why,
         "tried": len(found.trials),
+        "forms": sum(trial.ended == "form" for trial in found.trials),
+        "spent": found.spent,
         "wanted": found.wanted,
         "refused": found.refused,
         "seconds": found.seconds,
@@ -130,9 +134,7 @@ def _into_config(found: Found, best: Sequence[Trial], pool: Path) -> list[dict[s
         same = variant.twin(there)
         name = same or next(each for each in _names() if each not in there and each not in RESERVED_VARIANTS)
         if same is None:
-            above = (
-                f"Found by `makeweight search`, trial {trial.number + 1} of {found.wanted}; see {_evidence(project)}.",
-            )
+            above = (f"Found by `makeweight search`, trial {trial.number + 1}; see {_evidence(project)}.",)
             text = yamledit.put(text, ("variants", name), _written(settings, project), source=CONFIG, above=above)
             Checkpoints(project.layout.trainings(name)).take_over(pool, places(variant))
         named.append({"variant": name, "trial": trial.number, "already": same is not None, "settings": dict(settings)})

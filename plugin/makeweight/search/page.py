@@ -12,7 +12,7 @@ from makeweight.report.figures import Figures
 from makeweight.report.pages import template
 from makeweight.report.sections.charts import collapsed, tradeoffs
 from makeweight.report.standing import SIGNS, WORDS
-from makeweight.search.told import recipe_words
+from makeweight.search.told import recipe_words, spent_words
 
 
 def render(content: Content, report: Mapping[str, Any], why: str) -> str:
@@ -49,6 +49,7 @@ def render(content: Content, report: Mapping[str, Any], why: str) -> str:
         headline=prose.sentence(report["sentence"].removesuffix(".")),
         report=report,
         why=why,
+        spent=spent_words(report),
         winners=[{**each, "recipe": recipe_words(each["settings"])} for each in report["winners"]],
         tradeoffs=tradeoffs(content, figures, far),
         collapsed=far,

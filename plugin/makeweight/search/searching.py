@@ -40,6 +40,8 @@ _ATTEMPTS = 3
 """How often a job is begun whose worker is lost, wherever that is. What a training had reached is taken up again."""
 _DEATHS = 2
 """After so many attempts at a trial in which the search itself was killed, that is the trial's fault."""
+_FORMS = 5
+"""So many recipes that were given up for their untrained form, which takes seconds, count as one trial."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Search:
         self._executor, self._measuring, self._journal = executor, measuring, journal
         self._shared, self._limits, self._judged_by = shared, limits, judged_by
         self._begun, self.ended = journal.begun(), journal.ended()
-        self._waiting = [number for number in self._begun if number not in self.ended and number < limits.trials]
+        self._waiting = [number for number in self._begun if number not in self.ended]
         deaths = {number: journal.attempts(number) for number in self._waiting if executor.shares_machine}
         self._deaths = {number: count for number, count in deaths.items() if count}
         """Of trials that were under way when a search was killed, how often that was."""
@@ -111,6 +113,11 @@ class Search:
     def trials(self) -> list[Trial]:
         """Those that have ended, by their numbers."""
         return [self.ended[number] for number in sorted(self.ended)]
+
+    @property
+    def spent(self) -> float:
+        """How many trials those that have ended count as."""
+        return sum(map(_parts, self.ended.values())) / _FORMS
 
     @property
     def refused(self) -> int:
@@ -175,7 +182,7 @@ class Search:
 
     def _next(self) -> int | None:
         """The number of a trial to begin, of those that were cut off first; None: there is none."""
-        if not self._waiting and len(self._begun) >= self._limits.trials:
+        if self._taken() >= self._limits.trials:
             self.why = "trials"
             return None
         if self.why == "space":  # to find that out takes hundreds of recipes, and nothing changes it
@@ -188,6 +195,10 @@ class Search:
         if suspects and self._under_way:
             return None
         return self._waiting.pop(0) if self._waiting else self._proposed()
+
+    def _taken(self) -> int:
+        """How many trials are spent, and will be by what is under way: at least as many as are carried through."""
+        return sum(map(_parts, self.ended.values())) // _FORMS + len(self._under_way)
 
     def _proposed(self) -> int | None:
         """The number of a new trial; None: there is none."""
@@ -204,11 +215,11 @@ class Search:
             return refuse(settings) or variant is None or bool(variant.plan.trainings)
 
         proposal = None
-        first = self._limits.trials // _FIRST
-        if number < first:
+        first, taken = self._limits.trials // _FIRST, self._taken()
+        if taken < first:
             proposal = self._proposals.next(known, objectives, refuse_training)
         if proposal is None:
-            proposal = self._proposals.next(known, objectives, refuse, whole=first <= number < 2 * first)
+            proposal = self._proposals.next(known, objectives, refuse, whole=first <= taken < 2 * first)
         if proposal is None:
             self.why = "space"
             return None
@@ -361,3 +372,8 @@ class Search:
             self._journal.end(trial)
         self.ended[number] = trial
         return trial
+
+
+def _parts(trial: Trial) -> int:
+    """What it counts, in parts of which a whole trial has `_FORMS`."""
+    return 1 if trial.ended == "form" else _FORMS

@@ -46,9 +46,9 @@ def figures_words(terms: Terms, trial: Trial) -> str:
     return ", ".join(told)
 
 
-def line(terms: Terms, trial: Trial, wanted: int) -> str:
-    """One trial."""
-    head = f"trial {trial.number + 1} of {wanted}: {recipe_words(trial.proposal.settings)}: "
+def line(terms: Terms, trial: Trial, spent: float, wanted: int) -> str:
+    """One trial, and how much of what may be spent is spent with it."""
+    head = f"trial {trial.number + 1} ({spent:g} of {wanted} spent): {recipe_words(trial.proposal.settings)}: "
     figures = figures_words(terms, trial)
     if trial.ended == "whole":
         (own,) = judging.judged(terms, [trial]).variants
@@ -58,10 +58,20 @@ def line(terms: Terms, trial: Trial, wanted: int) -> str:
     return f"{head}{told}{f'; {figures}' if figures else ''} ({trial.seconds:.0f} s)"
 
 
+def spent_words(report: Mapping[str, Any]) -> str:
+    """`11.4 of 12 trials, 12 recipes of which count as a fifth each: they were given up for their untrained form`."""
+    spent, forms = f"{report['spent']:g} of {report['wanted']} trials", report["forms"]
+    if not forms:
+        return spent
+    if forms == 1:
+        return f"{spent}, one recipe of which counts as a fifth: it was given up for its untrained form"
+    return f"{spent}, {forms} recipes of which count as a fifth each: they were given up for their untrained form"
+
+
 def summary(report: Mapping[str, Any]) -> str:
     """What came of it, and what to do next."""
     lines = [report["sentence"]]
-    lines.append(f"{report['tried']} of {report['wanted']} trials; it ended because {WHY[report['why']]}.")
+    lines.append(f"{spent_words(report)}; it ended because {WHY[report['why']]}.")
     for each in report["winners"]:
         already = "stood in makeweight.yaml already" if each["already"] else "is written into makeweight.yaml"
         lines.append(f"  {each['variant']}: {recipe_words(each['settings'])}, which {already}")

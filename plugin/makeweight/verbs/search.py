@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -134,8 +135,8 @@ def run(
             from makeweight.search.found import Found, write
 
             reached.result()
-            for trial in progress.over(search.run(), "trials", max(wanted - known, 0)):
-                progress.say(line(judged, trial, wanted))
+            for trial in progress.over(search.run(), "trials"):
+                progress.say(line(judged, trial, search.spent, wanted))
         except KeyboardInterrupt:
             print(
                 f"interrupted: {len(search.ended)} trials are kept, and what was under way; run the same command again "
@@ -149,10 +150,11 @@ def run(
             project,
             judged,
             search.trials,
+            search.spent,
             search.why,
             figures,
             baseline,
-            max(wanted, len(search.trials)),
+            max(wanted, math.ceil(search.spent)),
             search.refused,
             search.objection,
             spent,

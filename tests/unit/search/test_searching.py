@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,6 +114,29 @@ def test_the_second_third_of_the_trials_leave_no_step_out(tmp_path: Path) -> Non
     proposals = Numbered(9)
     assert len(list(search(tmp_path, AtOnce(FAILED), proposals).run())) == 9
     assert [number for number, whole in proposals.whole.items() if whole] == [3, 4, 5]
+
+
+class TooLarge(AtOnce):
+    """Every form is larger than the budget allows, but of one trial, which fails."""
+
+    slots = 1
+
+    def wait(self, seconds: float) -> list[Done]:
+        (done,) = super().wait(seconds)
+        size = asdict(Measurement("size", done.job["name"], "B", 11.0))
+        return [done if done.job["number"] == 2 else replace(done, result={**MADE, "trains": True, "figures": [size]})]
+
+
+def test_forms_that_are_given_up_count_as_a_fifth_of_a_trial(tmp_path: Path) -> None:
+    proposals = Numbered(99)
+    own = search(tmp_path, TooLarge(FAILED), proposals, trials=3)
+    spent = [(trial.ended, own.spent) for trial in own.run()]
+    assert spent[:4] == [("form", 0.2), ("form", 0.4), ("failed", 1.4), ("form", 1.6)]
+    # one trial, and ten fifths
+    assert ([ended for ended, _ in spent].count("form"), len(spent), own.spent, own.why) == (10, 11, 3.0, "trials")
+    # what each third is for goes by what is spent: the second one from 1 to 2 trials
+    assert [number for number, whole in proposals.whole.items() if whole] == [3, 4, 5]
+    assert search(tmp_path, TooLarge(FAILED), proposals, trials=3).spent == 3.0, "as is known to the next run"
 
 
 def test_fewer_trials_than_were_begun_leave_those_beyond_alone(tmp_path: Path) -> None:

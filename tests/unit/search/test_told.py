@@ -12,7 +12,7 @@ from makeweight.decide import Terms
 from makeweight.search import judging
 from makeweight.search.found import _sentence
 from makeweight.search.proposals import Proposal
-from makeweight.search.told import print_to, recipe_words, summary
+from makeweight.search.told import print_to, recipe_words, spent_words, summary
 from makeweight.search.trial import Trial
 
 
@@ -25,6 +25,8 @@ def test_a_recipe_in_words() -> None:
 REPORT = {
     "sentence": "`found-1` (trial 7) passes 3 of 3 rules on the validation split.",
     "tried": 7,
+    "forms": 0,
+    "spent": 7.0,
     "wanted": 12,
     "why": "met",
     "winners": [
@@ -37,6 +39,22 @@ REPORT = {
     "page": "reports/search/search.html",
     "kept": {"bytes": 214_000_000, "folder": ".makeweight/search"},
 }
+
+
+@pytest.mark.parametrize(
+    ("forms", "spent", "said"),
+    [
+        (0, 7.0, "7 of 12 trials"),
+        (1, 6.2, "6.2 of 12 trials, one recipe of which counts as a fifth: it was given up for its untrained form"),
+        (
+            4,
+            3.8,
+            "3.8 of 12 trials, 4 recipes of which count as a fifth each: they were given up for their untrained form",
+        ),
+    ],
+)
+def test_what_was_spent_says_what_counts_less(forms: int, spent: float, said: str) -> None:
+    assert spent_words({**REPORT, "forms": forms, "spent": spent}) == said
 
 
 def test_where_nothing_was_tried_it_says_why() -> None:
