@@ -6,7 +6,7 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 FILE = "file"
 """The column of a CSV that names the pictures."""
+_KEPT = 256 << 20
+"""Bytes that a split's pictures may take in memory, cut to size: where all fit, each is read from its file once."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Pictures:
     settings: ImageSettings
     root: Path
     """The project's folder, from which files are named in errors."""
+    _kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict, compare=False, repr=False)
+    """By number, the pixels of those of 8 bits."""
 
     def __len__(self) -> int:
         return len(self.files)
@@ -46,18 +50,26 @@ class Pictures:
         """Raises:
         UsageError: the file is no picture, or broken.
         """
-        from PIL import Image, ImageOps
-
         settings = self.settings
         height, width = settings.height_and_width
         channels = len(settings.mean)
-        with opened(self.files[number], self.root) as picture:
-            wanted = _deep(picture) or picture.convert("L" if channels == 1 else "RGB")
-            fitted = ImageOps.fit(wanted, (width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(fitted, np.float32).reshape(height, width, -1) / np.float32(255)
+        fitted = self._kept.get(number)
+        if fitted is None:
+            fitted = self._read(number, height, width, channels)
+            if fitted.dtype == np.uint8 and len(self) * height * width * channels <= _KEPT:
+                self._kept[number] = fitted
+        pixels = fitted.astype(np.float32).reshape(height, width, -1) / np.float32(255)
         pixels = np.broadcast_to(pixels, (height, width, channels))  # what is grey has one
         scaled = (pixels - np.array(settings.mean, np.float32)) / np.array(settings.std, np.float32)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1)), self.targets[number]
+
+    def _read(self, number: int, height: int, width: int, channels: int) -> NDArray[Any]:
+        """From the file: pixels from 0 to 255, of 8 bits where it has no more."""
+        from PIL import Image, ImageOps
+
+        with opened(self.files[number], self.root) as picture:
+            wanted = _deep(picture) or picture.convert("L" if channels == 1 else "RGB")
+            return np.array(ImageOps.fit(wanted, (width, height), Image.Resampling.BILINEAR))
 
 
 def _deep(picture: Image) -> Image | None:

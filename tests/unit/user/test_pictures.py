@@ -11,6 +11,7 @@ from PIL import Image
 
 from makeweight.project.reading import understand
 from makeweight.user import data
+from makeweight.user import pictures as user_pictures
 from makeweight.user.split import Split
 from makeweight_base.errors import ConfigError, UsageError
 from split_values import digest, whole
@@ -78,6 +79,21 @@ def test_pixels_become_numbers(load: Load, tmp_path: Path, workers: int) -> None
     ]
     assert (values.shape, values.dtype) == ((1, 3, 4, 6), np.float32)
     np.testing.assert_allclose(values[0], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("room", "read"), [(2 * 4 * 6 * 3, 2), (2 * 4 * 6 * 3 - 1, 4)], ids=["fit", "do not fit"])
+def test_pictures_that_fit_in_memory_together_are_read_from_their_files_once(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, read: int
+) -> None:
+    for number in (1, 2):
+        picture(tmp_path / f"test/a/{number}.png")
+    monkeypatch.setattr(user_pictures, "_KEPT", room)
+    files, as_they_are = [], user_pictures.opened
+    monkeypatch.setattr(user_pictures, "opened", lambda path, root: files.append(path) or as_they_are(path, root))
+    split = load("test: test, size: [4, 6]")
+    first, again = whole(split)[0]["image"], whole(split)[0]["image"]
+    assert len(files) == read
+    assert first.tobytes() == again.tobytes()
 
 
 def test_a_picture_is_scaled_to_cover_and_cut_in_the_middle(load: Load, tmp_path: Path) -> None:
