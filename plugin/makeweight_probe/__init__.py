@@ -10,8 +10,11 @@ class ArmLost(ProbeFailed):
 
 
 class ArmKilled(ArmLost):
-    """Nothing of the model in it tells why: it was ended from outside, as systems do that run out of memory, or it does
-    not answer."""
+    """It was ended from outside, as systems do that run out of memory: nothing of the model in it tells why."""
+
+
+class ArmSilent(ArmLost):
+    """It does not answer any more."""
 
 
 def in_a_line(error: BaseException) -> str:

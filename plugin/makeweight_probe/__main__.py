@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from makeweight_probe import ArmKilled, ProbeFailed
+from makeweight_probe import ArmKilled, ArmSilent, ProbeFailed
 from makeweight_probe.alone import alone
 from makeweight_probe.job import (
     AnswersJob,
@@ -43,13 +43,16 @@ NO_PROVIDER = 5
 NO_SETTING = 6
 """The same where something is to be changed on the machine meanwhile and cannot be."""
 LOST = 7
-"""The same where a process that it had for a model was ended from outside, or does not answer."""
+"""The same where a process that it had for a model was ended from outside."""
+SILENT = 8
+"""The same where such a process does not answer."""
 
 _CODES: dict[type[ProbeFailed], int] = {
     NoSession: NO_RUNTIME,
     NoProvider: NO_PROVIDER,
     NoSetting: NO_SETTING,
     ArmKilled: LOST,
+    ArmSilent: SILENT,
 }
 
 _ASKED = {FactsJob: "facts:ask", LackingJob: "lacking:ask", AnswersJob: "answers:ask"}

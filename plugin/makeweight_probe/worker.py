@@ -22,7 +22,7 @@ from typing import IO, Any, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from makeweight_probe import ArmKilled, ArmLost, ProbeFailed, inputs, sessions
+from makeweight_probe import ArmKilled, ArmLost, ArmSilent, ProbeFailed, inputs, sessions
 from makeweight_probe.answering import answering
 from makeweight_probe.arm import Here, Times
 from makeweight_probe.job import Model, Pipeline, load_model, load_pipeline
@@ -124,7 +124,7 @@ class Worker:
     def _heard(self) -> dict[str, Any]:
         # nothing is left over in the reader's buffer: each command has one answer
         if not select.select([self._answers], [], [], self._patience)[0]:
-            raise ArmKilled(f"the process of arm {self._name} has not answered for {self._patience:g} s")
+            raise ArmSilent(f"the process of arm {self._name} has not answered for {self._patience:g} s")
         line = self._answers.readline()
         if not line.endswith("\n"):
             raise self._lost()

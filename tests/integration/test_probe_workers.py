@@ -12,8 +12,9 @@ import pytest
 import tiny_models
 
 from makeweight.measure.samples import store
-from makeweight_probe import ArmKilled, ArmLost
-from makeweight_probe.job import Model
+from makeweight_probe import ArmKilled, ArmLost, ArmSilent, __main__
+from makeweight_probe.__main__ import LOST, REFUSED, SILENT
+from makeweight_probe.job import FactsJob, Model, dump_job
 from makeweight_probe.worker import Worker
 
 
@@ -72,7 +73,7 @@ def test_one_that_hangs_in_a_run_is_given_up_and_ended(folder: Path) -> None:
     with worker(folder, sys.executable, "-c", running("time.sleep(600)")) as arm:
         arm.wait()
         arm._patience = 0.2  # loading may take longer
-        with pytest.raises(ArmKilled, match=r"the process of arm b has not answered for 0\.2 s"):
+        with pytest.raises(ArmSilent, match=r"the process of arm b has not answered for 0\.2 s"):
             arm.block(0, 1, 1)
         pid = arm.pid
     assert not alive(pid)
@@ -84,6 +85,22 @@ def test_one_that_is_killed_is_lost_and_not_waited_for(folder: Path) -> None:
         os.kill(arm.pid, signal.SIGKILL)
         with pytest.raises(ArmKilled, match="the process of arm b ended with signal 9: it said nothing"):
             arm.block(0, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(ArmSilent, SILENT), (ArmKilled, LOST), (ArmLost, REFUSED)],
+    ids=["does not answer", "ended from outside", "ended by itself"],
+)
+def test_what_became_of_it_is_told_by_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[ArmLost], code: int
+) -> None:
+    def fails(*_: object) -> None:
+        raise kind("it is gone")
+
+    monkeypatch.setattr(__main__, "run", fails)
+    (tmp_path / "job.json").write_text(dump_job(FactsJob()))
+    assert __main__.main([str(tmp_path / "job.json"), str(tmp_path / "result.zip")]) == code
 
 
 def test_one_that_dies_in_the_middle_of_an_answer_is_lost_with_its_last_words(folder: Path) -> None:

@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import makeweight_probe
 from makeweight.artifact import model as artifact
-from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, Programmed, private
+from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, GivenUp, Programmed, private
 from makeweight.devices.side_by_side import named
 from makeweight_probe import in_a_line, last_words
-from makeweight_probe.__main__ import LOST, NO_PROVIDER, NO_RUNTIME, NO_SETTING, REFUSED
+from makeweight_probe.__main__ import LOST, NO_PROVIDER, NO_RUNTIME, NO_SETTING, REFUSED, SILENT
 from makeweight_probe.job import CPU, FactsJob, Job, LackingJob, Model, Result, Setting, dump_job, load_result
 
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
@@ -59,6 +59,8 @@ class JobFailed(DeviceFailed):
             super().__init__(self.last, where=where)
         elif self.code == LOST:
             super().__init__(self.last, where=where, do=_SHORT_OF_MEMORY)
+        elif self.code == SILENT:
+            super().__init__(self.last, where=where, do="See whether the models ever answer there.")
         elif self.code == NO_SUCH_PROGRAM:
             self.of_device = True
             do = "Install Python 3.11 or newer there (Debian: apt install python3), or name another with `python:`."
@@ -81,6 +83,16 @@ class JobFailed(DeviceFailed):
         else:
             told = f"the measuring process ended with {last_words.ended(self.code, ended.said)}"
             super().__init__(told, where=where, do=_SHORT_OF_MEMORY)
+
+    @property
+    def killed(self) -> bool:
+        """Whether the process, or one that it had for a model, was ended from outside: nothing of the models tells
+        why, and another time it may not be."""
+        return self.code == LOST or -self.code in last_words.FROM_OUTSIDE
+
+
+class JobGivenUp(JobFailed, GivenUp):
+    """A process that a job had for a model did not answer in time, and was ended."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +205,7 @@ def process(
     answer_there = _beside(question_there, answered.name)
     ended = device.run(["env", *environment, *carried, *python, "-m", module, question_there, answer_there])
     if ended.code != 0:
-        raise JobFailed(device, ended)
+        raise (JobGivenUp if ended.code == SILENT else JobFailed)(device, ended)
     if ended.said.strip():
         tell(_brief(ended.said))
     device.get(answer_there, answered)

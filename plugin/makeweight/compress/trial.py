@@ -29,7 +29,7 @@ from makeweight.user.split import Split
 from makeweight_base.ended import ended
 from makeweight_base.errors import EnvironmentFailed, ProcessLost
 from makeweight_base.progress import Progress
-from makeweight_probe.__main__ import LOST, NO_RUNTIME, REFUSED
+from makeweight_probe.__main__ import LOST, NO_RUNTIME, REFUSED, SILENT
 from makeweight_probe.job import AnswersJob, Result
 from makeweight_probe.last_words import ASKED_TO_END, FROM_OUTSIDE
 
@@ -205,7 +205,7 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
             raise RecipeFailed(
                 f"it was made, and cannot be run: {runtime.reason(Exception(failure.last))}"
             ) from failure
-        if failure.code == LOST:  # of another runtime: the process was the reference's, not the model's
+        if failure.code in (LOST, SILENT):  # of another runtime: the process was the reference's, not the model's
             told = f"the process of what the model is held against was lost: {failure.last}"
             raise ProcessLost(told, do="Run again; the machine may be short of memory.") from failure
         if failure.code >= 0 or -failure.code in FROM_OUTSIDE:

@@ -14,13 +14,15 @@ from onnx.external_data_helper import set_external_data
 
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
+from makeweight.bench.probe import JobFailed
 from makeweight.bench.sitting import Pair
-from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended
+from makeweight.devices.device import Device, DeviceFailed, DeviceOptions, Ended, GivenUp
 from makeweight.devices.local import Local
 from makeweight.measure.samples import store
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight_base.errors import Exit
 from makeweight_base.progress import Silent
+from makeweight_probe.__main__ import LOST, SILENT
 from makeweight_probe.job import BlocksJob, MemoryJob, Model
 
 HERE = Local("here", DeviceOptions())
@@ -134,6 +136,24 @@ def test_a_probe_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:
     device.python = (str(suicidal),)
     with pytest.raises(DeviceFailed, match=r"ended with signal 9: it said nothing\n.*short of memory"):
         probe.run(device, JOB, print)
+
+
+@pytest.mark.parametrize(
+    ("code", "given_up", "killed"),
+    [(SILENT, True, False), (LOST, False, True)],
+    ids=["does not answer", "was ended from outside"],
+)
+def test_an_arm_that_does_not_answer_is_given_up_and_one_that_was_ended_from_outside_is_lost(
+    tmp_path: Path, code: int, given_up: bool, killed: bool
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho 'this is what became of arm b' >&2\nexit {code}\n")
+    python.chmod(0o755)
+    device = Local("here", DeviceOptions())
+    device.python = (str(python),)
+    with pytest.raises(JobFailed, match=r"^device `here`: this is what became of arm b\n") as failed:
+        probe.run(device, JOB, print)
+    assert (isinstance(failed.value, GivenUp), failed.value.killed) == (given_up, killed)
 
 
 def test_an_arm_whose_process_cannot_open_its_model_is_told_with_the_arm(folder: Path) -> None:
