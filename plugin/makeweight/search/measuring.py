@@ -160,7 +160,7 @@ def _required(rule: Rule) -> bool:
 
 def unmeasurable(failure: DeviceFailed) -> tuple[str, bool] | None:
     """Why a model cannot be measured on a device, in words, and whether it may be another time. None: the device itself
-    failed, as it would at any model."""
+    failed, as it would at any model. What was `killed` is begun again before that is asked."""
     if isinstance(failure, GivenUp):
         another_time = True  # it may have waited for another measurement
     elif isinstance(failure, JobFailed) and not failure.of_device:

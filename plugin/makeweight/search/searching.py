@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from makeweight import measurement
 from makeweight.artifact import artifact
+from makeweight.bench.probe import JobFailed
 from makeweight.compress.recipe import Variant
 from makeweight.decide import Terms
 from makeweight.devices.device import DeviceFailed, GivenUp
@@ -37,7 +38,8 @@ _LOOK = 0.2
 # This part of all trials are recipes that train nothing, where there are such, and then as many that leave no step out.
 _FIRST = 3
 _ATTEMPTS = 3
-"""How often a job is begun whose worker is lost, wherever that is. What a training had reached is taken up again."""
+"""How often a job is begun whose worker is lost, wherever that is, and a measurement whose process is killed. What a
+training had reached is taken up again."""
 _DEATHS = 2
 """After so many attempts at a trial in which the search itself was killed, that is the trial's fault."""
 _FORMS = 5
@@ -58,7 +60,7 @@ class Limits:
 class _UnderWay:
     proposal: Proposal
     attempts: int = 0
-    """How often the job that is under way was begun."""
+    """How often the job that is under way was begun, or its measurement."""
     seconds: float = 0.0
     result: Mapping[str, Any] = field(default_factory=dict)
     """Of the job before."""
@@ -314,7 +316,13 @@ class Search:
         if result["trains"] and (reason := self._hopeless(number, ())) is not None:
             yield self._end(number, "form", reason)
             return
-        own.measuring = self._measuring.submit(artifact.read(Path(result["manifest"])), name_of(number))
+        own.attempts = 0
+        self._measure(number)
+
+    def _measure(self, number: int) -> None:
+        own = self._under_way[number]
+        own.attempts += 1
+        own.measuring = self._measuring.submit(artifact.read(Path(own.result["manifest"])), name_of(number))
 
     def _was_measured(self, number: int, future: Future[Measured]) -> Iterator[Trial]:
         own = self._under_way[number]
@@ -324,10 +332,14 @@ class Search:
         except DeviceFailed as failure:
             told, before = unmeasurable(failure), self._gave_up
             self._gave_up = isinstance(failure, GivenUp)
+            killed = isinstance(failure, JobFailed) and failure.killed
+            if killed and own.attempts < _ATTEMPTS:
+                self._measure(number)
+                return
             # where two models in a row do not end it is hardly theirs, and each takes half an hour
             if told is not None and not (before and self._gave_up):
                 why, again = told
-                yield self._end(number, "failed", why, again=again)
+                yield self._end(number, "failed", f"{why} ({own.attempts} times)" if killed else why, again=again)
                 return
             do = f"{failure.do} {GOES_ON}" if failure.do else GOES_ON
             raise EnvironmentFailed(failure.what, where=failure.where, do=do) from failure

@@ -17,6 +17,7 @@ from typing import Any
 from makeweight import __version__, registry
 from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
+from makeweight.bench.probe import JobFailed
 from makeweight.compress.checkpoints import Checkpoints, places
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
@@ -149,7 +150,9 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
             told = {"lost": error.what}
         except DeviceFailed as failure:  # a step timed what it made, or tried it out
             told = {"failure": str(failure)}
-            if (why := unmeasurable(failure)) is not None:
+            if isinstance(failure, JobFailed) and failure.killed:
+                told = {"lost": failure.head}
+            elif (why := unmeasurable(failure)) is not None:
                 told = {"ended": "failed", "reason": why[0], "again": why[1]}
         except (EnvironmentFailed, OSError) as error:
             told = {"failure": str(error)}

@@ -54,6 +54,11 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             {"ended": "failed", "reason": "it cannot be measured on device `pi5`: no litert", "again": True},
             id="runtime",
         ),
+        pytest.param(
+            JobFailed(DEVICE, Ended(-9, "")),
+            {"lost": "device `pi5`: the measuring process ended with signal 9: it said nothing"},
+            id="killed",
+        ),
         pytest.param(ZeroDivisionError("by 0"), {"ended": "failed", "reason": "ZeroDivisionError: by 0"}, id="recipe"),
     ],
 )

@@ -331,6 +331,25 @@ def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monke
     assert (trial.ended, "cannot be measured on device `pi5`" in str(trial.reason)) == ("failed", True)
 
 
+@pytest.mark.parametrize("times", [2, 3], ids=["twice", "each time"])
+def test_a_measurement_whose_process_is_killed_is_begun_again_as_a_job_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr(searching.artifact, "read", lambda _: None)
+    numbers = itertools.count(1)
+
+    def killed() -> Measured:
+        if next(numbers) <= times:
+            raise JobFailed(SimpleNamespace(name="pi5", python=["python3"]), Ended(-9, ""))  # type: ignore[arg-type]
+        return Measured([], 0.0)
+
+    (trial,) = search(tmp_path, AtOnce(MADE), Numbered(1), trials=1, measured=killed).run()
+    assert (trial.ended, str(trial.reason).endswith("signal 9: it said nothing (3 times)")) == (
+        ("whole", False) if times == 2 else ("failed", True)
+    )
+    assert Journal(tmp_path).ended() == {0: trial}
+
+
 def test_a_model_that_never_answers_is_one_failed_trial_and_two_in_a_row_end_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
