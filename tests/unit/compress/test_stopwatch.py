@@ -1,5 +1,6 @@
 """What is timed: the model in the numbers that the recipe ends with, beside the baseline, until the limit is told."""
 
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from makeweight.artifact.files import File
 from makeweight.artifact.model import Model
 from makeweight.bench import probe
+from makeweight.bench.probe import JobFailed
 from makeweight.compress.qat import Qat, QatOptions
 from makeweight.compress.quantize import Quantize
 from makeweight.compress.stopwatch import Stopwatch, untrained
 from makeweight.compress.subject import Subject
-from makeweight.devices.device import DeviceFailed, DeviceOptions
+from makeweight.devices.device import DeviceFailed, DeviceOptions, Ended, GivenUp
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_probe.job import BlocksJob, Result
@@ -64,6 +66,61 @@ def test_it_is_measured_beside_the_baseline_in_the_format_of_the_recipe(monkeypa
 def test_a_clock_that_sees_no_time_fails_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeFailed, match="device `desk` has too coarse a clock"):
         stopwatch(monkeypatch, 0.0, [], []).time(Subject("a module"))
+
+
+NEVER = "the measuring process has not ended for 1840 s"
+HUNG = GivenUp(NEVER, where="device `desk`")
+
+
+def ended(code: int) -> JobFailed:
+    device: Any = SimpleNamespace(name="desk", python=["python3"])
+    return JobFailed(device, Ended(code, ""))
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked", "error", "told"),
+    [
+        (
+            {"pruned.onnx": [HUNG, HUNG]},
+            ["pruned.onnx", "base.onnx", "pruned.onnx"],
+            RecipeFailed,
+            f"^it was made, and cannot be timed on device `desk`, where the baseline can: {NEVER}$",
+        ),
+        (
+            {"pruned.onnx": [ended(-11), ended(-11)]},
+            ["pruned.onnx", "base.onnx", "pruned.onnx"],
+            RecipeFailed,
+            r"where the baseline can: the measuring process ended with signal 11: it said nothing$",
+        ),
+        ({"pruned.onnx": [HUNG], "base.onnx": [HUNG]}, ["pruned.onnx", "base.onnx"], GivenUp, NEVER),
+        ({"pruned.onnx": [ended(-9)]}, ["pruned.onnx"], JobFailed, "ended with signal 9"),
+        ({"pruned.onnx": [HUNG]}, ["pruned.onnx", "base.onnx", "pruned.onnx"], None, ""),
+    ],
+    ids=["never answers", "crashes", "the baseline hangs too", "killed from outside", "waited for another measurement"],
+)
+def test_a_model_that_cannot_be_timed_where_the_baseline_can_fails_its_recipe_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+    failures: dict[str, list[DeviceFailed]],
+    asked: list[str],
+    error: type[Exception] | None,
+    told: str,
+) -> None:
+    watch = stopwatch(monkeypatch, 4e6, [], [])
+    timed, left, models = probe.run, {name: list(each) for name, each in failures.items()}, list[str]()
+
+    def run(device: Any, job: Any, *given: Any) -> Result:
+        models.append(Path(job.b.path).name)
+        if left.get(models[-1]):
+            raise left[models[-1]].pop(0)
+        return timed(device, job, *given)
+
+    monkeypatch.setattr(probe, "run", run)
+    if error is None:
+        assert watch.time(Subject("a module"), 0.9).ratio.value == pytest.approx(0.75)
+    else:
+        with pytest.raises(error, match=told):
+            watch.time(Subject("a module"), 0.9)
+    assert [name for name, _ in itertools.groupby(models)] == asked
 
 
 def test_numbers_are_those_of_the_recipe_and_no_search_for_good_ones() -> None:
