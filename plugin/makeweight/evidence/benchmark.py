@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +20,15 @@ from makeweight.bench.sitting import Pair
 from makeweight.devices.entry import DeviceEntry
 from makeweight.evidence import keys
 from makeweight.evidence.provenance import hash_of
-from makeweight.layout import BASELINE
-from makeweight.measure import samples
+from makeweight.layout import BASELINE, Layout
+from makeweight.measure import samples, timings
 from makeweight.measure.memory import Facts
 from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement
 from makeweight.project.project import Project
+from makeweight_base import atomic
 from makeweight_base.progress import Progress
+from makeweight_probe.alone import locked
 
 Held = Callable[[], AbstractContextManager[None]]
 """What measuring is done in."""
@@ -97,3 +99,20 @@ def carry_out(
     )
     figures = sitting.measurements(taken, name, entry.name, options.threads)
     return Benchmark(taken, measurement.keyed(figures, key))
+
+
+def keep(layout: Layout, variant: str, device: str, taken: Timings, figures: Sequence[Measurement]) -> None:
+    """Write the raw samples, and the figures that come of them. Where another benchmark of the two ends at the same
+    time, both files are of one of them: in turn, the later stands for both.
+
+    Raises:
+        EnvironmentFailed: the disk is full or not writable.
+    """
+    place = layout.timings(variant, device)
+    with contextlib.ExitStack() as held:
+        # where the folder cannot be had or has no lock it is written all the same, which says what is wrong
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(place.parent, lambda: None))
+        timings.write(place, taken)
+        atomic.write_text(layout.benchmark(variant, device), measurement.dumps(figures))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from makeweight import measurement
 from makeweight.artifact import artifact
 from makeweight.bench import grid
 from makeweight.bench.aim import Aim, from_rules
@@ -14,11 +13,11 @@ from makeweight.budget.metric import METRICS
 from makeweight.devices import record
 from makeweight.evidence import attempts, benchmark
 from makeweight.layout import BASELINE
-from makeweight.measure import end_to_end, timings
+from makeweight.measure import end_to_end
 from makeweight.measure.memory import Facts
+from makeweight.measure.timings import Timings
 from makeweight.measurement import Cause, unavailable
 from makeweight.project.project import Project
-from makeweight_base import atomic
 from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Progress
 from makeweight_probe.job import CPU
@@ -66,8 +65,7 @@ def run(
         done = benchmark.carry_out(project, entry, name, base, manifest, aim, progress, held=held, memory=before)
         taken, figures = done.taken, done.figures
         memory[device_name] = taken.memory["a"]
-        timings.write(layout.timings(name, device_name), taken)
-        atomic.write_text(layout.benchmark(name, device_name), measurement.dumps(figures))
+        benchmark.keep(layout, name, device_name, taken, figures)
     ratio = next(figure for figure in figures if figure.measurand == headline("latency").compared("ratio"))
     if ratio.value is not None and ratio.interval is not None:
         low, high = ratio.interval
@@ -109,7 +107,5 @@ def _write_absent(
     names = [metric.name for metric in metrics]
     asked = [(of, unit) for each in names for of, unit in ((Measurand(each), ""), (Measurand(each, "ratio"), "ratio"))]
     figures = [unavailable(of, name, unit, reason, device=device, cause=cause) for of, unit in asked]
-    layout = project.layout
-    timings.write(layout.timings(name, device), timings.Timings((), {}))
-    atomic.write_text(layout.benchmark(name, device), measurement.dumps(figures))
+    benchmark.keep(project.layout, name, device, Timings((), {}), figures)
     return Exit.PASS

@@ -1,6 +1,7 @@
 """Evidence: figures count only while all that they depend on is still what it was."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from makeweight.decide import decide
 from makeweight.devices import record
 from makeweight.devices.record import Record
 from makeweight.evidence import disk, keys
+from makeweight.evidence.benchmark import keep
 from makeweight.layout import Layout
 from makeweight.measure import outcomes, timings
 from makeweight.measure.outcomes import Outcomes
@@ -437,6 +439,32 @@ def test_a_damaged_file_is_told_by_its_name(repository: Repository, path: Callab
     with pytest.raises(UsageError) as told:
         disk.collect(repository.project)
     assert str(told.value).startswith(str(damaged))
+
+
+def test_of_two_benchmarks_that_end_at_once_samples_and_figures_are_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, write = Layout(tmp_path), timings.write
+
+    def ends(seconds: float) -> None:
+        taken = Timings((), {"a": [{"load": seconds}], "b": []})
+        keep(layout, "half", "pi5", taken, [Measurement("latency_p50", "half", "s", seconds, device="pi5")])
+
+    other = threading.Thread(target=ends, args=(2.0,))
+
+    def writes(path: Path, taken: Timings) -> None:
+        write(path, taken)
+        if taken.memory["a"] == [{"load": 1.0}]:
+            other.start()
+            other.join(0.1)  # it would end meanwhile, if nothing held it back
+
+    monkeypatch.setattr(timings, "write", writes)
+    ends(1.0)
+    other.join()
+    (figure,) = measurement.loads(layout.benchmark("half", "pi5").read_text(), "pi5.json")
+    assert timings.read(layout.timings("half", "pi5")).memory["a"] == [{"load": figure.value}]
+    assert figure.value == 2.0
+    assert [each.name for each in layout.timings("half", "pi5").parent.iterdir()] == ["pi5.npz"]
 
 
 def test_an_evaluation_speaks_for_no_device(repository: Repository) -> None:
