@@ -118,6 +118,8 @@ class SensitivityFacts:
     """Signal to noise of the output that suffers most; None: it answers nothing usable."""
     alone: Mapping[str, float] = field(default_factory=dict)
     """By layer, how many decibels are won by leaving it, or the group that it is in, in float."""
+    untried: str | None = None
+    """Why the layers after those were not left in float; None: all were that were to be."""
 
 
 @dataclass(frozen=True)

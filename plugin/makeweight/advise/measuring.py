@@ -105,6 +105,8 @@ def _facts(at_hand: _Gathering, worth_trying: Variants) -> Facts:
     sensitive = None
     if not model.integers:
         sensitive = at_hand.had("sensitivity", lambda: sensitivity.tried(supply, made, model, splits, at_hand.seconds))
+    if sensitive is not None and sensitive.untried is not None:
+        at_hand.absent["layers left in float"] = sensitive.untried
     trained, labelled = splits.get("train"), False
     if trained is not None:
         labelled = bool(at_hand.had("train", lambda: trained.first(1).targets is not None))

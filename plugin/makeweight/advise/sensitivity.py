@@ -14,9 +14,11 @@ from makeweight.compress.quantize import Quantize
 from makeweight.compress.sensitivity import grouped
 from makeweight.compress.subject import Subject
 from makeweight.compress.supply import Supply
+from makeweight.compress.trial import NeverAnswers
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.module import load_module
 from makeweight.user.split import Split
+from makeweight_base.errors import EnvironmentFailed
 
 # Groups of layers that are left in float, one at a time.
 _MOST = 16
@@ -54,12 +56,18 @@ def tried(
     layers = supply.runtime.inspect(integers).layers
     groups = grouped(layers, min(_MOST, int(seconds / max(each, 1e-3)))) if layers and seconds >= each else []
     alone: dict[str, float] = {}
+    untried: str | None = None
     if len(groups) > 1 and math.isfinite(decibels):
-        for group in supply.progress.over(groups, "sensitivity of layers", len(groups)):
-            won = mixed.tried(group)[0] - decibels
+        for done, group in enumerate(supply.progress.over(groups, "sensitivity of layers", len(groups))):
+            try:
+                won = mixed.tried(group)[0] - decibels
+            except (NeverAnswers, EnvironmentFailed) as failure:  # what is known by then is no less so
+                told = failure.head if isinstance(failure, EnvironmentFailed) else str(failure)
+                untried = f"after {done} of {len(groups)} groups of layers: {' '.join(told.split())}"
+                break
             alone |= dict.fromkeys(group, won if math.isfinite(won) else 0.0)
     finite = decibels if math.isfinite(decibels) else None
-    return SensitivityFacts(method, split.name, finite, alone)
+    return SensitivityFacts(method, split.name, finite, alone, untried)
 
 
 def _subject(supply: Supply, baseline: Model, format: Any) -> Subject:

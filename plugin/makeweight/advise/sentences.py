@@ -216,7 +216,7 @@ def sensitivity_told(facts: Facts) -> list[str]:
     worst = [(name, won) for name, won in heaviest if won >= 1]
     if worst:
         told.append("left in float alone, " + ", ".join(f"`{name}` wins {won:.1f} dB" for name, won in worst))
-    elif seen.alone:
+    elif seen.alone and seen.untried is None:
         told.append("no layer by itself is what 8 bits lose by")
     return told
 

@@ -16,7 +16,7 @@ from makeweight.compress.whole_split import WholeSplit
 from makeweight.project.project import Project
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.split import Split
-from makeweight_base.errors import OutOfMemory, ProcessLost, UsageError
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_base.progress import Progress, Silent
 
 # Examples that a drop is counted on.
@@ -66,7 +66,7 @@ def _carried_out(
     with tempfile.TemporaryDirectory(prefix="makeweight-advise-") as folder:
         try:
             made = make(variant, project.declared, baseline, Path(folder), Silent(), devices=project.devices)
-        except (UsageError, ProcessLost, OutOfMemory) as error:
+        except (UsageError, EnvironmentFailed) as error:
             return TriedFacts(reason=" ".join(error.head.split()))
         if made.status == "failed":
             return TriedFacts(reason=" ".join(str(made.reason).split()))

@@ -26,6 +26,8 @@ from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
 from makeweight.cli import main
 from makeweight.compress import mixed_precision
+from makeweight.compress.trial import NeverAnswers
+from makeweight.devices.device import GivenUp
 from makeweight.devices.local import LocalOptions
 from makeweight.measure.operators import Operator, Profile
 from makeweight.project.reading import understand
@@ -300,18 +302,25 @@ def test_what_a_rule_does_not_reach_stays_as_it_is() -> None:
     assert told["latency"].high == pytest.approx(0.5 + 0.5 * 0.8)
 
 
-def test_a_recipe_that_the_memory_does_not_hold_is_set_aside_and_the_others_are_tried(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        pytest.param(ProcessLost("the process was ended (signal SIGKILL)"), "signal SIGKILL", id="memory"),
+        pytest.param(GivenUp("it has not ended for 1840 s", where="device `pi5`"), "device `pi5`: it has", id="hangs"),
+    ],
+)
+def test_a_recipe_that_the_machine_does_not_carry_out_is_set_aside_and_the_others_are_tried(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
 ) -> None:
-    def killed(*_: object, **__: object) -> None:
-        raise ProcessLost("the process that tried the model out was ended (signal SIGKILL): it said nothing")
+    def fails(*_: object, **__: object) -> None:
+        raise failure
 
-    monkeypatch.setattr(trying, "make", killed)
+    monkeypatch.setattr(trying, "make", fails)
     project: Any = SimpleNamespace(declared=None, devices={}, task=SimpleNamespace(kind="classification"))
     nobody: Any = None
-    told = trying.tried(project, nobody, nobody, {"int8": nobody, "shared": nobody}, None, 60.0, Silent())
-    assert [*told] == ["int8", "shared"]
-    assert "signal SIGKILL" in aside(ranked(facts(size(0.4), tried=told)), "int8")
+    tried = trying.tried(project, nobody, nobody, {"int8": nobody, "shared": nobody}, None, 60.0, Silent())
+    assert [*tried] == ["int8", "shared"]
+    assert told in aside(ranked(facts(size(0.4), tried=tried)), "int8")
 
 
 def test_8_bits_that_answer_and_whose_noise_cannot_be_told_are_not_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,6 +343,41 @@ def test_8_bits_that_answer_and_whose_noise_cannot_be_told_are_not_unusable(monk
         sensitivity.tried(supply, nobody, model(), splits, 0.0)
     assert len(outcomes) == 1, "the model is asked once"
     assert sensitivity.tried(supply, nobody, model(), splits, 0.0).decibels is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        pytest.param(NeverAnswers("it never\nanswers"), "it never answers", id="never answers"),
+        pytest.param(ProcessLost("it was ended (signal SIGKILL)"), "it was ended (signal SIGKILL)", id="killed"),
+    ],
+)
+def test_what_layers_win_stays_known_where_one_after_them_never_answers(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
+) -> None:
+    outcomes = [Trial(8, None, {"boxes": 10.0}), Trial(8, None, {"boxes": 16.0}), failure]
+
+    def try_out(*_: object) -> Trial:
+        if isinstance(outcome := outcomes.pop(0), Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(mixed_precision, "try_out", try_out)
+    layers = SimpleNamespace(layers=("stem", "body", "head"))
+    runtime = SimpleNamespace(suffix=".onnx", objection=lambda *_: None, inspect=lambda _: layers)
+    declared = SimpleNamespace(task=SimpleNamespace(ranked=()))
+    supply: Any = SimpleNamespace(
+        runtime=runtime, declared=declared, scratch=Path(), progress=Silent(), lowered=lambda *_: None
+    )
+    nobody: Any = None
+    splits: Any = {"validation": SimpleNamespace(name="validation")}
+    found = sensitivity.tried(supply, nobody, model(), splits, 60.0)
+    assert (found.decibels, found.alone) == (10.0, {"stem": 6.0})
+    assert found.untried == f"after 1 of 3 groups of layers: {told}"
+    # of the layers that were not tried nobody knows whether 8 bits lose by one of them
+    quiet = replace(found, alone={"stem": 0.5})
+    assert len(sentences.sensitivity_told(facts(sensitivity=quiet))) == 1
+    assert len(sentences.sensitivity_told(facts(sensitivity=replace(quiet, untried=None)))) == 2
 
 
 def test_what_was_tried_takes_the_place_of_ranges() -> None:
