@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from makeweight_base import given_up
 from makeweight_base.errors import Exit, MakeweightError
 
 Verb = Callable[[argparse.Namespace], Exit]
@@ -90,7 +91,14 @@ def share(text: str) -> float:
 
 
 def run(program: str, verb: Verb, options: argparse.Namespace) -> int:
-    """Run one verb; every failure becomes a sentence on standard error and an exit code."""
+    """Run one verb; every failure becomes a sentence on standard error and an exit code. Where it has given something
+    up that is still at work, the process ends with it."""
+    code = _ended(program, verb, options)
+    given_up.leave(code)
+    return code
+
+
+def _ended(program: str, verb: Verb, options: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a letter that a terminal does not have must not end a command that has its answer
         sys.stdout.reconfigure(errors="replace")

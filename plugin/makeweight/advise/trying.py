@@ -13,6 +13,7 @@ from makeweight.artifact.artifact import Manifest
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
 from makeweight.compress.whole_split import WholeSplit
+from makeweight.measure.patient import ModelGivenUp
 from makeweight.project.project import Project
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.split import Split
@@ -56,7 +57,7 @@ def _counting(
     some = validation.draw(_COUNTED, project.seed)
     try:
         return WholeSplit(project.declared, runtime, baseline.made(), some), some.length()
-    except UsageError:  # it has no targets
+    except (UsageError, ModelGivenUp):  # it has no targets, or the baseline never answers it
         return None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from makeweight.artifact.model import Model
 from makeweight.budget.metric import of_role
+from makeweight.compress.trial import NeverAnswers
 from makeweight.measure import quality
 from makeweight.measure.answers import answer
+from makeweight.measure.patient import ModelGivenUp
 from makeweight.measure.tasks.table import refuse_unfit
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
@@ -18,6 +20,7 @@ class WholeSplit:
 
     Raises:
         UsageError: the split has no targets, or the answers do not fit the task.
+        ModelGivenUp: the reference does not come to an end.
     """
 
     def __init__(self, declared: Declared, runtime: Runtime, reference: Model, split: Split) -> None:
@@ -31,11 +34,13 @@ class WholeSplit:
         """How much of the figure is lost, as a fraction; less than nothing where it got better.
 
         Raises:
-            RecipeFailed: the figure cannot be had of this split.
+            RecipeFailed: the figure cannot be had of this split. `NeverAnswers`: the model does not come to an end.
         """
-        own = answer(
-            self._declared, self._runtime, model, self._split, f"integers on {self._split.name}", Silent(), self._before
-        )
+        label = f"integers on {self._split.name}"
+        try:
+            own = answer(self._declared, self._runtime, model, self._split, label, Silent(), self._before)
+        except ModelGivenUp as failure:
+            raise NeverAnswers(f"{failure.head}; in float32 it has answered all of the split here") from failure
         figures = quality.measure(self._declared.task, "integers", own, self._before)
         named = (self.metric.name, "drop", None)
         drop = next((each for each in figures if (each.metric, each.comparison, each.slice) == named), None)

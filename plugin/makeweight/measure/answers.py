@@ -9,6 +9,7 @@ import numpy as np
 from makeweight.artifact.model import Model
 from makeweight.measure import inference
 from makeweight.measure.outcomes import Outcomes
+from makeweight.measure.patient import Patient
 from makeweight.measure.tasks.table import TASKS
 from makeweight.measure.tasks.task import Asked
 from makeweight.runtimes.runtime import Runtime
@@ -16,6 +17,7 @@ from makeweight.user.declared import Declared
 from makeweight.user.ran import ran
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
+from makeweight_base.given_up import Aside
 from makeweight_base.progress import Progress
 from makeweight_probe.answering import answering
 from makeweight_probe.outputs import outputs
@@ -42,19 +44,21 @@ def answer(
 
     Raises:
         UsageError: the model does not open, the examples do not fit it, or its output does not fit the task.
+        ModelGivenUp: it does not come to an end.
     """
     scores = like.scores if like else None
     asked = Asked(declared.task, declared.model.output, declared.root, scores)
     keeper, finite = TASKS[declared.task.kind].keeper(asked), []
     examples = inference.reading(model, split, batch)
-    with at(label):
-        session = runtime.open(model)
+    with at(label), Aside() as aside:
+        session = Patient(aside, lambda: runtime.open(model), label)
         told = inference.outputs(runtime, session, model, examples, batch=batch, progress=progress, label=label)
         for answers, given in told:
             if given.targets is None:
                 raise UsageError(f"the {split.name} split has no targets")
             finite.append(keeper.add(answers, given.targets))
         kept = keeper.kept()
+        beside = outputs(map(answering(session), fed))
     at_once = {} if batch is None else {"batch": batch}
     return Outcomes(
         kept=kept.arrays,
@@ -65,5 +69,5 @@ def answer(
         digest=examples.digest,
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
         code=ran(declared.root),
-        outputs=outputs(map(answering(session), fed)),
+        outputs=beside,
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from makeweight.artifact.feeds import fit, padded
 from makeweight.artifact.model import Model
+from makeweight.measure.patient import ModelGivenUp
 from makeweight.runtimes.runtime import Runtime
 from makeweight.user.split import Batch, Reading, Split
 from makeweight_base.errors import UsageError
@@ -54,6 +55,7 @@ def outputs(
 
     Raises:
         UsageError: the examples do not fit the model's inputs.
+        ModelGivenUp: a `Patient` session does not answer some of them.
     """
     size, ask = model.batch or batch, answering(session)
     for together in progress.over(examples, label, examples.total):
@@ -63,6 +65,10 @@ def outputs(
             fitted = fit(model.inputs, padded(given.inputs, asked), int(given.numbers[0]))
             try:
                 answers = ask(fitted)
+            except ModelGivenUp as failure:
+                more = f" and {count - 1} more" if count > 1 else ""
+                failure.where = f"{label}, example {given.numbers[0]}{more}"
+                raise
             except Exception as error:
                 raise UsageError(
                     f"the model could not run on the examples: {runtime.reason(error)}",

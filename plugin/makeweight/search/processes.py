@@ -56,8 +56,11 @@ class Processes:
             if isinstance(future.exception(), BrokenProcessPool):
                 found.append(Done(job, None, f"its process was ended ({_end(pool)})"))
             else:
-                self._idle.append(pool)
                 found.append(Done(job, future.result()))
+                if future.result().get("stuck"):
+                    _end(pool)
+                else:
+                    self._idle.append(pool)
         return found
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from makeweight.evidence import keys
 from makeweight.layout import BASELINE, CONFIG, TRAININGS
 from makeweight.measure import outcomes, quality, storage
 from makeweight.measure.answers import answer
+from makeweight.measure.patient import ModelGivenUp
 from makeweight.measurement import Measurement, keyed
 from makeweight.project import reading
 from makeweight.project.project import Project
@@ -35,7 +36,7 @@ from makeweight.search.measuring import unmeasurable
 from makeweight.search.trial import ARTIFACT, FORM
 from makeweight.search.untrained import form_of
 from makeweight.user import data
-from makeweight_base import atomic
+from makeweight_base import atomic, given_up
 from makeweight_base.errors import EnvironmentFailed, MakeweightError, OutOfMemory, ProcessLost, UsageError, first_line
 from makeweight_base.progress import Plain, Progress
 from makeweight_base.yamlfile import Document
@@ -106,7 +107,8 @@ def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
         it was not carried through, `ended` (as a trial's) and `reason`, and where that may be otherwise another time
         (the user's code or data failed, something is not installed) `again`; `rungs`; `seconds`. Or, in words, `lost`:
         how a process that had a part in it came to its end, as the worker's own may. Or what makes every trial fail:
-        `failure` of the machine; or `mistake` in what is the user's, and what to do about it.
+        `failure` of the machine; or `mistake` in what is the user's, and what to do about it. And `stuck`: whether
+        this process is still at what it gave up, so that nothing else should be asked of it.
     """
     began = time.monotonic()
     os.environ[LOCK] = job["lock"]
@@ -115,7 +117,8 @@ def carry_out(job: Job, *, quiet: bool = True) -> dict[str, Any]:
         told = _noted(job, Path(job["folder"]), quiet=quiet) if apart is None else {"failure": apart}
     except OSError as error:  # where it would be noted, the disk is full
         told = {"failure": str(error)}
-    return {"figures": [], "rungs": {}, "trains": False, **told, "seconds": time.monotonic() - began}
+    stuck = given_up.at_work()
+    return {"figures": [], "rungs": {}, "trains": False, **told, "stuck": stuck, "seconds": time.monotonic() - began}
 
 
 def _apart(job: Job) -> str | None:
@@ -148,6 +151,8 @@ def _noted(job: Job, folder: Path, *, quiet: bool) -> dict[str, Any]:
             told = {"ended": "failed", "reason": "it takes more memory than there is"}
         except ProcessLost as error:
             told = {"lost": error.what}
+        except ModelGivenUp as failure:
+            told = {"ended": "failed", "reason": failure.head}
         except DeviceFailed as failure:  # a step timed what it made, or tried it out
             told = {"failure": str(failure)}
             if isinstance(failure, JobFailed) and failure.killed:

@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 
 from makeweight.artifact.ports import Port
-from makeweight.compress import mixed_precision
+from makeweight.compress import mixed_precision, whole_split
 from makeweight.compress.mixed_precision import MixedPrecision, by_sensitivity
 from makeweight.compress.sensitivity import MOST, Found, Score, Wanted, fewest
 from makeweight.compress.technique import Goal
 from makeweight.compress.trial import NeverAnswers
+from makeweight.compress.whole_split import WholeSplit
+from makeweight.measure.patient import ModelGivenUp
 from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight_base.progress import Silent
+from split_values import split_of
 
 
 class Noises:
@@ -120,6 +123,23 @@ def test_noise_is_no_goal_of_a_model_that_answers_integers_alone() -> None:
     untouched: Any = None
     with pytest.raises(RecipeFailed, match="the model answers integers alone; take `max_drop`"):
         by_sensitivity(Goal("signal_to_noise", 30), FLOAT32, untouched, picking, None, untouched, {})
+
+
+def test_a_model_that_never_answers_the_split_that_its_reference_answered_is_no_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody: Any = None
+    declared: Any = SimpleNamespace(task=SimpleNamespace(kind="classification"))
+    monkeypatch.setattr(whole_split, "refuse_unfit", lambda *_: None)
+    monkeypatch.setattr(whole_split, "answer", lambda *_: None)
+    whole = WholeSplit(declared, nobody, nobody, split_of("validation", {"x": np.zeros((1, 1))}, np.zeros(1, int)))
+
+    def never(*_: object) -> None:
+        raise ModelGivenUp("the model has not answered for 1800 s", where="integers on validation, example 0")
+
+    monkeypatch.setattr(whole_split, "answer", never)
+    with pytest.raises(NeverAnswers, match=r"^integers on validation, example 0: .* 1800 s; in float32 it has"):
+        whole.drop(nobody)
 
 
 def test_where_one_never_answers_nobody_waits_for_others_with_other_layers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """From a model's outputs to what the task needs, and what is refused before anything is compared."""
 
 import itertools
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,16 @@ import pytest
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
+from makeweight.measure import patient
 from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import WRONG, Outcomes
+from makeweight.measure.patient import EACH, HANGS, ModelGivenUp, Patient
 from makeweight.measure.tasks.table import TASKS
 from makeweight.measure.tasks.task import Asked
 from makeweight.project.reading import understand
 from makeweight.user.declared import Declared
-from makeweight_base.errors import UsageError
+from makeweight_base import given_up
+from makeweight_base.errors import Exit, UsageError
 from makeweight_base.progress import Silent
 from model_values import invented_model
 from split_values import split_of
@@ -72,6 +77,43 @@ def test_a_classification_keeps_top_class_and_confidence() -> None:
     assert found.finite.tolist() == [True, True, False]
     assert (found.classes, found.scores) == (2, "softmax")
     assert found.facts == {"sha256": "sha", "runtime": "onnxruntime", "version": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("at_work", "told"),
+    [
+        ("open", "half on test: the model has not been opened for 0.01 s, and was given up"),
+        ("run", "half on test, example 0 and 1 more: the model has not answered for 0.01 s, and was given up"),
+    ],
+)
+def test_a_model_that_never_comes_to_an_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, at_work: str, told: str
+) -> None:
+    """With the examples that it does not answer, since a model that answered others may do so of some."""
+    monkeypatch.setattr(patient, "HANGS", 0.01)
+    monkeypatch.setattr(patient, "EACH", 0.0)
+    monkeypatch.setattr(given_up, "_at_work", set())  # or this process would end with the next command
+    tests_end = threading.Event()
+    monkeypatch.setattr(Runtime, at_work, lambda *_: tests_end.wait())
+    with pytest.raises(ModelGivenUp) as failed:
+        answered([[0.0, 4.0], [4.0, 0.0]], [1, 1])
+    tests_end.set()
+    assert (failed.value.head, failed.value.exit_code) == (told, Exit.ENVIRONMENT)
+
+
+def test_a_model_has_as_long_for_examples_at_once_as_for_so_many_alone() -> None:
+    """However slow it is and however many there are: a limit on all of them would end an honest evaluation."""
+    given: list[float] = []
+
+    def do(work: Callable[[], Any], seconds: float) -> Any:
+        given.append(seconds)
+        return work()
+
+    aside: Any = SimpleNamespace(do=do)
+    session = Patient(aside, lambda: Runtime(np.zeros(1)), "half on test")
+    for count in (1, 4, 64):
+        session.run({"x": np.zeros((count, 3)), "scale": np.float32(1)})  # type: ignore[dict-item]
+    assert given == [HANGS, HANGS, HANGS, 64 * EACH]
 
 
 def test_a_variant_is_read_like_its_baseline() -> None:

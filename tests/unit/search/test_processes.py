@@ -22,7 +22,7 @@ def wait_for(path: Path) -> None:
 
 def work(job: Job) -> dict[str, Any]:
     """Killed as often as the job asks for, each time after it was noted and the file `once` is there; ends when the
-    file `after` is."""
+    file `after` is, `stuck` where the job asks for that."""
     folder = Path(job["folder"])
     earlier = [*folder.glob(f"{job['name']}-*")]
     Path(folder, f"{job['name']}-{len(earlier)}").touch()
@@ -30,7 +30,7 @@ def work(job: Job) -> dict[str, Any]:
         wait_for(folder / job.get("once", ""))
         os.kill(os.getpid(), signal.SIGKILL)
     wait_for(folder / job.get("after", ""))
-    return {"name": job["name"], "earlier": len(earlier)}
+    return {"name": job["name"], "earlier": len(earlier), **({"stuck": True} if job.get("stuck") else {})}
 
 
 @pytest.fixture
@@ -68,10 +68,16 @@ def test_a_process_that_ends_loses_its_own_job_and_no_other(processes: Processes
         "killed": {"name": "killed", "earlier": 1},
         "beside": {"name": "beside", "earlier": 0},
     }
+    # of one that is still at what it gave up nothing else is asked
+    processes.submit({**shared, "name": "stuck", "kills": 0, "stuck": True})
+    ((_, own),) = processes._running.values()
+    (child,) = own._processes.values()
+    assert ended(processes, 1)["stuck"].result == {"name": "stuck", "earlier": 0, "stuck": True}
+    assert (own in processes._idle, child.exitcode) == (False, -signal.SIGKILL)
     # what has nothing to do is not waited for either
     idle = [child for pool in processes._idle for child in pool._processes.values()]
     processes.close()
-    assert [child.exitcode for child in idle] == [-signal.SIGKILL] * 2
+    assert [child.exitcode for child in idle] == [-signal.SIGKILL]
 
 
 def test_nothing_under_way_is_nothing_to_wait_for() -> None:

@@ -11,8 +11,10 @@ import pytest
 from makeweight import __version__
 from makeweight.bench.probe import JobFailed
 from makeweight.devices.device import Ended
+from makeweight.measure.patient import ModelGivenUp
 from makeweight.project import reading
 from makeweight.search import work
+from makeweight_base import given_up
 from makeweight_base.errors import EnvironmentFailed, OutOfMemory, ProcessLost, UsageError
 from makeweight_probe.__main__ import NO_RUNTIME
 from makeweight_probe.alone import LOCK
@@ -38,6 +40,11 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     [
         # a process that is killed or fails by itself is a lost worker, and begun again as such
         pytest.param(ProcessLost("ended (signal SIGKILL)"), {"lost": "ended (signal SIGKILL)"}, id="lost"),
+        pytest.param(
+            ModelGivenUp("no answer", where="one"),
+            {"ended": "failed", "reason": "one: no answer"},
+            id="never-answers",
+        ),
         pytest.param(OutOfMemory("a step of 64"), {"ended": "failed", "reason": "a step of 64"}, id="memory"),
         pytest.param(UsageError("no data"), {"ended": "failed", "reason": "no data", "again": True}, id="user"),
         pytest.param(EnvironmentFailed("no GPU"), {"failure": "no GPU"}, id="machine"),
@@ -72,6 +79,18 @@ def test_whose_fault_it_is(
     found = work.carry_out(job, quiet=False)
     about = ("ended", "reason", "again", "lost", "failure")
     assert {key: found[key] for key in about if key in found} == told
+    assert not found["stuck"]
+
+
+def test_a_process_that_is_still_at_what_it_gave_up_says_so(
+    job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failed(*_: object) -> dict[str, Any]:
+        return {"ended": "failed", "reason": "it never answers"}
+
+    monkeypatch.setattr(work, "_carried_out", failed)
+    monkeypatch.setattr(given_up, "_at_work", {"a thread"})
+    assert work.carry_out(job, quiet=False)["stuck"]
 
 
 def test_a_node_that_sees_another_folder_or_has_another_version_says_so_and_leaves_nothing_there(
