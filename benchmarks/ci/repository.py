@@ -35,7 +35,7 @@ devices:
 budget:
   size: {max_ratio: 0.6}
   accuracy: {max_drop: 10 pt}
-  latency_p50: {max_ratio: 20}
+  latency_p50: {max_ratio: 20x}
 """
 # The last, because an installation has its bytecode.
 _DROPPED = ("DVC_", "GIT_", "MAKEWEIGHT_", "GITHUB_", "RUNNER_", "ACTIONS_", "PYTHONDONTWRITEBYTECODE")

@@ -40,7 +40,7 @@ variants:
   half: {runtime: openvino, steps: [float16]}
   int8: {runtime: openvino, steps: [{quantize: {method: static}}]}
 devices: {here: {kind: local, processes: 1, seconds: 1}}
-budget: {size: {max_ratio: 2}, latency_p50: {max_ratio: 99}}
+budget: {size: {max_ratio: 2}, latency_p50: {max_ratio: 99x}}
 """
 SCRIPT = """
 import sys

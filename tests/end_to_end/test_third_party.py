@@ -61,7 +61,7 @@ devices:
   here: {{kind: local, processes: 1}}
 budget:
   accuracy: {{max_drop: 5 pt}}
-  latency_p50: {{max_ratio: 50, device: drawer}}
+  latency_p50: {{max_ratio: 50x, device: drawer}}
 """
 
 IN_TURN = """

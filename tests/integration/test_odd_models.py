@@ -161,7 +161,7 @@ def test_from_file_to_verdict_and_back_to_stale(
 ) -> None:
     """The whole way with a device; then a touched model file, and nothing of it counts any more."""
     root = repository(
-        {"x": X, "target": np.arange(N) % 3}, more=", latency_p50: {max_ratio: 20}, peak_memory: {max: 500 MB}"
+        {"x": X, "target": np.arange(N) % 3}, more=", latency_p50: {max_ratio: 20x}, peak_memory: {max: 500 MB}"
     )
     tiny_models.dense(root / "model.onnx")
     run(

@@ -29,6 +29,8 @@ class Dimension:
     example: str
     bare: bool = False
     """Whether a number without a unit is allowed (in base units)."""
+    doubtful: float = math.inf
+    """From where on such a number is a likely slip for one in percent, so that it takes a unit."""
     most: float = math.inf
     """What no quantity of this kind can exceed, in base units."""
     shown: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ POINTS = Dimension(
     refused={"%": "% is ambiguous for a drop; write percentage points"},
     symbol="fraction",
 )
-RATIO = Dimension("ratio", {"x": 1, "%": 0.01}, "0.7", bare=True, symbol="ratio")
+RATIO = Dimension("ratio", {"x": 1, "%": 0.01}, "0.7", bare=True, doubtful=10, symbol="ratio")
 CHANGE = Dimension("relative change", {"%": 0.01}, "5 %", symbol="ratio")
 COUNT = Dimension("count", {"k": 1e3, "M": 1e6, "G": 1e9}, "500 k", bare=True, shown=("G", "M", "k"), symbol="count")
 PER_SECOND = Dimension("rate", {"/s": 1}, "1000 /s", bare=True, symbol="1/s")
@@ -93,7 +95,8 @@ def parse(text: object, dimension: Dimension) -> float:
     """Read `text` into base units of `dimension`.
 
     Raises:
-        QuantityError: not a finite number, a unit that is missing, unknown, or of another dimension.
+        QuantityError: not a finite number, a doubtful one without a unit, or a unit that is missing, unknown, or of
+            another dimension.
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise QuantityError(f"a {dimension.name} is wanted here, such as `{dimension.example}`")
@@ -125,6 +128,11 @@ def parse(text: object, dimension: Dimension) -> float:
     if value > dimension.most:
         whole = show_limit(dimension.most, dimension)
         raise QuantityError(f"`{text}` is more than {whole}; write it like `{dimension.example}`")
+    if not unit and value >= dimension.doubtful:
+        raise QuantityError(
+            f"`{text}` as a {dimension.name} is {number} times as much; write `{number} %` if percent is meant, "
+            f"else `{number}x`"
+        )
     return value
 
 

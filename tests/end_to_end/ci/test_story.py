@@ -76,7 +76,7 @@ budget:
     min: 50 %
     max_drop: 5 pt
   latency_p50:
-    max_ratio: 20
+    max_ratio: 20x
 """
 TOO_HARD = ("ratio: 0.5", "ratio: 0.98")
 """Five channels of 256 are left, and a tenth of the answers is right; with 128 or 154 it is practically all."""

@@ -384,7 +384,7 @@ def test_what_a_rule_asks_of_a_device_is_measured_with_the_pipeline_and_in_the_b
     for number in range(3):
         row = np.full(tiny_models.FEATURES, number, np.float32)
         (project / f"raw/{number}.bin").write_bytes(row.tobytes())
-    rules = "budget:\n  end_to_end_latency_p50: {max_ratio: 50}\n  throughput: {min: 0.001 /s, level: warn}\n"
+    rules = "budget:\n  end_to_end_latency_p50: {max_ratio: 50x}\n  throughput: {min: 0.001 /s, level: warn}\n"
     space = "search:\n  trials: 1\n  recipes:\n    half: {steps: [float16]}\n"
     (project / "makeweight.yaml").write_text(CONFIG[: CONFIG.index("budget:")] + AROUND + rules + space)
     assert main(["baseline", "--project", str(project)]) == 0

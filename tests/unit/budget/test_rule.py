@@ -88,6 +88,7 @@ def test_a_limit_in_words(text: dict[str, object], words: str) -> None:
         ({"accuracy": {"min": 95}}, "more than 100 %"),
         ({"accuracy": {"min": "95 %", "confidence": 95}}, "more than 100 %"),
         ({"accuracy": {"min": "95 %", "confidence": "40 %"}}, "greater than 0.5"),
+        ({"size": {"max_ratio": 70}}, "write `70 %` if percent is meant"),
         ({"throughput": {"max_ratio": 2}}, "higher is better here; use `min`"),
         ({"negative_flips": {"max_drop": "1 pt"}}, "cannot drop"),
         ({"negative_flips": {"max_ratio": 2}}, "no negative flips against itself"),
