@@ -101,7 +101,7 @@ def decided(
     ruled: Ruling,
     measurements: Sequence[Measurement],
     failed: Mapping[str, str],
-    altered: Sequence[Alteration] = (),
+    altered: Sequence[Alteration],
 ) -> Verdict:
     """The verdict, with what has to be said about the budget first.
 
@@ -149,7 +149,7 @@ def of_evidence(
     grown: Iterable[Measurement],
     absent: Mapping[str, str],
     beside: Mapping[str, str],
-    remade: Collection[str] = (),
+    remade: Collection[str],
 ) -> list[Measurement]:
     """What was measured here, with growth against the base.
 

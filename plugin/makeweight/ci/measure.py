@@ -68,7 +68,7 @@ def run(
     progress: Progress,
     *,
     anew: bool,
-    remade: Collection[str] = (),
+    remade: Collection[str],
 ) -> State:
     """Bring a device's figures up to date; those of the base that belong to what is at hand stay, if not `anew`.
 

@@ -116,7 +116,7 @@ def test_the_file_of_growth_does_not_speak_over_the_evidence(made: Made) -> None
         figure("size", 0.0, comparison="regression"),
     ]
     own = of_models("before", "own")
-    assert gate.of_evidence(project, None, known, [*forged, own], {}, {"int8": "before"}) == [honest, own]
+    assert gate.of_evidence(project, None, known, [*forged, own], {}, {"int8": "before"}, ()) == [honest, own]
 
 
 def of_models(before: str, own: str) -> Measurement:
@@ -132,7 +132,7 @@ def manifest(sha256: str) -> Manifest:
 @pytest.mark.parametrize(("sha256", "status"), [("i", "measured"), ("another", "unavailable")])
 def test_of_a_silent_device_only_equal_bytes_say_anything(made: Made, sha256: str, status: str) -> None:
     known = Evidence((), {}, {"int8": manifest(sha256)}, {}, {}, {}, {})
-    found = gate.of_evidence(made(), base_of(made()), known, [], {"local": "it did not answer"}, {})
+    found = gate.of_evidence(made(), base_of(made()), known, [], {"local": "it did not answer"}, {}, ())
     (told,) = [m for m in found if m.measurand.name == "latency_p50_regression" and m.variant == "int8"]
     assert (told.device, told.status) == ("local", status)
     assert told.reason in (None, "it did not answer")
@@ -145,7 +145,7 @@ def test_a_variant_that_the_base_lacks_or_that_failed_has_nothing_to_have_grown_
         base_of(made(), size(100.0), provenance={"failed": {"int8": "no memory"}}),
         base_of(None, size(100.0)),
     ):
-        found = gate.of_evidence(project, base, NOTHING, [], {}, {})
+        found = gate.of_evidence(project, base, NOTHING, [], {}, {}, ())
         assert [m for m in found if m.variant == "int8" and m.comparison == "regression"] == []
 
 
@@ -185,7 +185,7 @@ def test_a_device_that_this_run_did_not_measure_leaves_growth_open(made: Made) -
     """Where nothing is told of it, its rule would read as one without a merge base, which lets everything through."""
     project, known = made(TWO), Evidence((), {}, {"int8": manifest("another")}, {}, {}, {}, {})
     own = of_models("before", "another")
-    found = gate.of_evidence(project, base_of(made(TWO)), known, [own], {}, {"int8": "before"})
+    found = gate.of_evidence(project, base_of(made(TWO)), known, [own], {}, {"int8": "before"}, ())
     assert of_growth(found, "local") == {"latency_p50_regression": ("measured", None)}
     said = "it was not compared with the merge base in this run"
     assert of_growth(found, "pi5") == {"latency_p50_regression": ("unavailable", said)}
@@ -204,14 +204,14 @@ def test_growth_of_other_models_than_are_at_hand_is_none(made: Made, before: str
     """What a device handed over in an earlier attempt lies there still where it does not answer in this one."""
     known = Evidence((), {}, {"int8": manifest("another")}, {}, {}, {}, {})
     there = {} if beside is None else {"int8": beside}
-    found = gate.of_evidence(made(), base_of(made()), known, [of_models(before, own)], {}, there)
+    found = gate.of_evidence(made(), base_of(made()), known, [of_models(before, own)], {}, there, ())
     said = "it was not compared with the merge base in this run"
     assert of_growth(found, "local") == {"latency_p50_regression": ("unavailable", said)}
 
 
 def test_equal_bytes_have_not_grown_whatever_was_handed_over(made: Made) -> None:
     known = Evidence((), {}, {"int8": manifest("i")}, {}, {}, {}, {})
-    found = gate.of_evidence(made(), base_of(made()), known, [of_models("older", "earlier")], {}, {})
+    found = gate.of_evidence(made(), base_of(made()), known, [of_models("older", "earlier")], {}, {}, ())
     (grown,) = [m for m in found if (m.variant, m.device, m.comparison) == ("int8", "local", "regression")]
     assert grown.value == 0
 
@@ -231,7 +231,7 @@ def test_equal_bytes_of_something_else_have_not_grown_only_beside_the_bases_own(
 def test_a_rule_about_growth_outlives_the_device_that_it_names(made: Made, sha256: str, verdict: str) -> None:
     before = made(TWO, ("{max_ratio: 0.9, max_regression: 5 %}", "{device: pi5, max_regression: 5 %}"))
     head, known = made(), Evidence((), {}, {"int8": manifest(sha256)}, {}, {}, {}, {})
-    found = gate.of_evidence(head, base_of(before), known, [], {}, {})
+    found = gate.of_evidence(head, base_of(before), known, [], {}, {}, ())
     terms = publish.terms(head, before.rules)
     (ruled,) = [r for r in decide(terms, found, {}).rules if (r.device, r.variant) == ("pi5", "int8")]
     assert ruled.verdict == verdict, ruled.sentence

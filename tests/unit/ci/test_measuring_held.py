@@ -46,7 +46,7 @@ def measured(project: Project, *, asked: str | None = None, timed: str | None = 
         write(f"reports/{name}/{device}.json", f"samples/{name}/{device}.npz", timed)
         found.add(held)
 
-    measure.run(project, None, State(None), "local", ask, benchmark, Silent(), anew=True)
+    measure.run(project, None, State(None), "local", ask, benchmark, Silent(), anew=True, remade=())
     return found
 
 
@@ -90,6 +90,6 @@ def test_what_is_due_is_looked_up_again_only_where_the_device_is_another(
     def ask(*_: Any) -> None:
         place.write_bytes(told)
 
-    measure.run(project, None, State(None), "local", ask, benchmark, Silent(), anew=False)
+    measure.run(project, None, State(None), "local", ask, benchmark, Silent(), anew=False, remade=())
     assert measured == looked[-1]
     assert next(answers, None) is None

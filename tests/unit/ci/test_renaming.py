@@ -51,7 +51,7 @@ def test_it_has_grown_from_what_it_was_called(made: Made) -> None:
     rule = ("size: {max_ratio: 0.5}", "size: {max_regression: 1 %}")
     base = base_of(made(rule), figure("size", 100.0, unit="B"))
     known = Evidence((figure("size", 150.0, variant="small", unit="B"),), {}, {}, {}, {}, {}, {})
-    found = gate.of_evidence(made(NEW, rule), base, known, [], {}, {})
+    found = gate.of_evidence(made(NEW, rule), base, known, [], {}, {}, ())
     (grown,) = [m for m in found if (m.metric, m.comparison, m.variant) == ("size", "regression", "small")]
     assert abs((grown.value or 0) - 0.5) < 1e-12
     assert base_artifacts.needed(made(NEW, rule), base) == {"small": "int8", "other": "other"}

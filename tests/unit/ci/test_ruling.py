@@ -120,7 +120,7 @@ def test_the_heads_own_budget_is_judged_beside(made: Made) -> None:
             ),
         )
     ]
-    decided = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
+    decided = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {}, ())
     assert decided.verdict == "fail"
     assert "would be passed" in decided.notices[0]
 
@@ -170,6 +170,7 @@ def test_where_nothing_could_be_had_every_rule_says_why(made: Made) -> None:
         gate.ruling(project, None, [], landed=False, today=TODAY),
         figures,
         {},
+        (),
     )
     assert decided.verdict == "inconclusive"
     assert all("the data are elsewhere" in rule.sentence for rule in decided.rules)
@@ -184,7 +185,7 @@ def test_a_device_that_is_silent_is_not_measured_and_says_so(made: Made) -> None
             figure("latency_p50", device="local", interval=(0.4, 0.5), comparison="ratio").stale("the model changed"),
         ),
     )
-    found = gate.of_evidence(project, base, known, [], {"local": "it did not answer"}, {})
+    found = gate.of_evidence(project, base, known, [], {"local": "it did not answer"}, {}, ())
     told = {(m.measurand.name, m.variant): m.reason for m in found if m.device == "local"}
     assert told["latency_p50_ratio", "int8"] == "it did not answer"
     assert told["latency_p50_ratio", "other"] == "it did not answer"

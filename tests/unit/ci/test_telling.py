@@ -35,7 +35,7 @@ def measured(variant: str, size: float, latency: float, *devices: str) -> list[M
 def decided(head: Any, base: Any, figures: list[Measurement], *waivers: Waiver, failed: Any = None) -> Verdict:
     ruled = gate.ruling(head, base, waivers, landed=False, today=TODAY)
     mine = publish.terms(head, ruled.rules, ruled.waivers)
-    return gate.decided(mine, publish.terms(head), ruled, figures, failed or {})
+    return gate.decided(mine, publish.terms(head), ruled, figures, failed or {}, ())
 
 
 def lines_of(text: str) -> lines.Lines:

@@ -24,7 +24,7 @@ def test_a_rule_about_a_device_outlives_the_device(made: Made) -> None:
         figure(metric, 0.1, variant=name, device="local", interval=(0.1, 0.1), noise_floor=0.0, comparison="ratio")
         for name, metric in product(head.variants, ("size", "latency_p50"))
     ]
-    found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
+    found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {}, ())
     assert found.verdict == "inconclusive"
     assert any(rule.device == "pi5" and rule.blocks for rule in found.rules)
 
@@ -34,7 +34,7 @@ def test_where_nothing_could_be_had_no_rule_of_either_budget_passes(made: Made) 
     ruled = gate.ruling(head, base_of(made(TWO)), [], landed=False, today=TODAY)
     figures = gate.of_nothing(head, ruled.rules, "the data are elsewhere")
     assert len({(m.measurand.name, m.variant, m.device) for m in figures}) == len(figures)
-    found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {})
+    found = gate.decided(publish.terms(head, ruled.rules), publish.terms(head), ruled, figures, {}, ())
     assert {rule.verdict for rule in found.rules} == {"inconclusive"}
     assert all("the data are elsewhere" in rule.sentence for rule in found.rules)
     assert {(rule.variant, rule.device) for rule in found.rules if rule.metric == "latency_p50"} == set(
