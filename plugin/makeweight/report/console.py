@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from makeweight.report.text import unbroken
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 WIDTH = 120
 """Where nobody says how wide it is: logs and files."""
+_JOINT = "\ue000"
+"""Stands for a no-break space until lines are broken, for rich breaks them at those too."""
 
 
 def console_on(stream: TextIO, width: int | None, *, colours: bool) -> Console:
@@ -37,9 +41,14 @@ def show(shown: RenderableType, stream: TextIO) -> None:
     write(trimmed(capture.get()), stream)
 
 
+def joined(text: str) -> str:
+    """Text for rich in which figures stay beside their units; printed as it was by `trimmed`."""
+    return unbroken(text).replace("\N{NO-BREAK SPACE}", _JOINT)
+
+
 def trimmed(text: str) -> str:
-    """Without the spaces at the ends of lines that tables are filled up with."""
-    return "\n".join(line.rstrip() for line in text.split("\n"))
+    """Without the spaces at the ends of lines that tables are filled up with, and without what `joined` put in."""
+    return "\n".join(line.rstrip() for line in text.replace(_JOINT, " ").split("\n"))
 
 
 def write(text: str, stream: TextIO) -> None:

@@ -12,7 +12,7 @@ from makeweight.decide.verdict import Outcome, Verdict
 from makeweight.layout import BASELINE
 from makeweight.report import larger, measuring, operators, prose, remarks, throughput, wholes
 from makeweight.report.comparison import LATENCY, Cell, Row, from_words, heading, rows
-from makeweight.report.console import WIDTH, console_on, trimmed, write
+from makeweight.report.console import WIDTH, console_on, joined, trimmed, write
 from makeweight.report.content import Content
 from makeweight.report.figures import Figures
 from makeweight.report.standing import force, leading, line, offences
@@ -76,14 +76,14 @@ def _shown(console: Console, content: Content) -> str:
         console.print(Text(_headline(content, figures), style="bold"))
         if (review := content.verdict.review).weakening:
             console.print()
-            console.print(Text(f"{plain(prose.altered(content))}:", style="bold yellow", overflow="fold"))
+            console.print(_folded(f"{plain(prose.altered(content))}:", "bold yellow"))
             for each in review.weakening:
-                console.print(Padding(Text(plain(each.sentence), overflow="fold"), (0, 0, 0, 2)))
+                console.print(Padding(_folded(plain(each.sentence)), (0, 0, 0, 2)))
             if (word := prose.word_on_it(review)) is not None:
-                console.print(Text(plain(word), overflow="fold"))
+                console.print(_folded(plain(word)))
         for notice in prose.notices(content):
             console.print()
-            console.print(Text(f"note: {plain(notice)}", style="bold yellow", overflow="fold"))
+            console.print(_folded(f"note: {plain(notice)}", "bold yellow"))
         console.print()
         for part in (
             *_tables(table, figures, notes, console.width),
@@ -99,16 +99,23 @@ def _shown(console: Console, content: Content) -> str:
             *larger.sentences(content),
             *operators.remarks(content, figures),
         ):
-            console.print(Padding(Text(plain(said), overflow="fold"), (0, 0, 0, 2)))
+            console.print(Padding(_folded(plain(said)), (0, 0, 0, 2)))
         for line in [*(f"({i}) {note}" for i, note in enumerate(notes, 1)), *_footer(content, figures, table)]:
-            console.print(Padding(Text(line, style="dim", overflow="fold"), (0, 0, 0, 2)))
+            console.print(Padding(_folded(line, "dim"), (0, 0, 0, 2)))
         console.print()
         console.print(_verdict_line(content, figures))
         for word, said in last_lines(content.verdict):
-            text = Text(said, overflow="fold")
+            text = _folded(said)
             text.stylize(_WORD_STYLES.get(word, "bold"), 0, len(word))
             console.print(text)
     return trimmed(capture.get())
+
+
+def _folded(said: str, style: str = "") -> Text:
+    """Over as many lines as it takes, no figure apart from its unit."""
+    from rich.text import Text
+
+    return Text(joined(said), style, overflow="fold")
 
 
 def _headline(content: Content, figures: Figures) -> str:
@@ -121,11 +128,9 @@ def _headline(content: Content, figures: Figures) -> str:
 
 
 def _verdict_line(content: Content, figures: Figures) -> Text:
-    from rich.text import Text
-
     verdict = content.verdict
     word = {"pass": "pass", "fail": "fail", "inconclusive": "undecided"}.get(verdict.verdict, "nothing to decide")
-    text = Text(f"{word}: {plain(verdict.sentence)}", overflow="fold")
+    text = _folded(f"{word}: {plain(verdict.sentence)}")
     if verdict.ship is not None and (without := prose.unlimited(content, figures, verdict.ship)):
         text.append(f" The budget has no rule on {plain(prose.listed(without))}.", style="yellow")
     text.stylize(f"bold {_STYLES.get(verdict.verdict, '')}".strip(), 0, len(word))
@@ -160,7 +165,7 @@ def _tables(table: list[Row], figures: Figures, notes: list[str], width: int) ->
     beside = left(first) >= min(verdicts, _LEAST_VERDICT)
     tables.append(_table(table, first, width, verdict=beside))
     if not beside:
-        verdict = _Column("verdict", tuple(plain(row.verdict) for row in table))
+        verdict = _Column("verdict", tuple(joined(plain(row.verdict)) for row in table))
         tables.append(_table(table, [verdict], width, verdict=False))
     batch: list[_Column] = []
     for column in latencies:
@@ -223,7 +228,7 @@ def _table(table: list[Row], columns: list[_Column], width: int, *, verdict: boo
         cells = [Text("*" if row.ships else ""), Text(plain(row.variant), style=style)]
         cells += [Text(column.cells[place], style=style) for column in columns]
         if verdict:
-            cells.append(Text(plain(row.verdict), style=_STYLES.get(row.outcome, "")))
+            cells.append(_folded(plain(row.verdict), _STYLES.get(row.outcome, "")))
         shown.add_row(*cells)
     return shown
 

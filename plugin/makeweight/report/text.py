@@ -14,7 +14,7 @@ _MARKDOWN = {**{mark: f"&#{ord(mark)};" for mark in "|*`\\~"}, "&": "&amp;", "<"
 # GitHub looks for these two after Markdown is done: a mention would notify somebody, dollars would become mathematics.
 _GITHUB = {"@": "<code>@</code>", "$": "<span>$</span>"}
 _INLINE = str.maketrans({**_MARKDOWN, **_GITHUB})
-_UNIT = re.compile(r"(?<=\d) (?=(?:%|pt|[kMG]?B|[num]?s|[um]?J|/s)(?!\w))")
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|pt|[kMG]?B|[num]?s|[um]?J|/s)(?!\w)|(?:more|waived)\))")
 _LINE_START = re.compile(r"(#{1,6}|[+-]|\d+[.)])(?=\s|$)|[=-]+$")
 _LINK = re.compile(r"\](?=[(\[:])")
 # What RFC 3986 allows, less the marks that end or change a link in Markdown; a bracketed host is not worth the risk.
@@ -35,7 +35,7 @@ def plain(text: object) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Figures and their units joined by spaces at which no line breaks."""
+    """Figures and their units, `(+2 more)` and `(1 waived)`, joined by spaces at which no line breaks."""
     return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 

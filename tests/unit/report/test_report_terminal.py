@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import invented_content as invented
@@ -35,6 +36,16 @@ def test_no_line_is_wider_than_the_window_and_nothing_is_cut(name: str, width: i
     for variant in CONTENTS[name].verdict.variants:
         letters = "".join(variant.variant.split())
         assert letters in "".join(shown.split()) or len(letters) > 26  # a long name is folded over several lines
+
+
+def test_no_figure_is_parted_from_its_unit_wherever_a_line_ends():
+    """`fail: latency p50 at most 0.7x (+1` and `more)` on the next line read as two things."""
+    broken = {"size.max": "is too large", "accuracy.max_drop": "drops 1.1 pt, and 0.5 pt is allowed"}
+    models = tuple(invented.Model(name, 1, 0.011, {"laptop": 0.4}, broken=broken) for name in ("int8", "slim"))
+    made = invented.content(models, ship=None, devices=("laptop",))
+    pages = [terminal.render(made, width) for width in range(80, 122, 2)]
+    assert all("(+1 more)" in page for page in pages)
+    assert [found for page in pages for found in re.findall(r"\d\n *(?:pt|%|us|kB|MB|more\)).*", page)] == []
 
 
 def test_one_table_when_it_fits():
