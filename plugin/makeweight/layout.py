@@ -62,7 +62,7 @@ class Layout:
         return self.root / "samples" / variant / "flips"
 
     def curves(self, variant: str) -> Path:
-        """The folder of the curves of a variant's training, for `dvc plots`; empty where nothing trains."""
+        """The folder of the curves of a variant's training, for `dvc plots`; where nothing trains, a file says so."""
         return self.root / "samples" / variant / "training"
 
     def trainings(self, variant: str) -> Path:

@@ -48,7 +48,7 @@ elif verb == "compress":
     if rest[0] == "slim":
         put("samples/slim/training/training_loss.tsv", "epoch\\tvariant\\tcontrol\\n1\\t0.5\\t0.25\\n2\\t0.25\\t\\n")
     else:
-        Path(f"samples/{{rest[0]}}/training").mkdir(parents=True, exist_ok=True)
+        put(f"samples/{{rest[0]}}/training/untrained.txt", "no curves")
 elif verb == "evaluate":
     name = rest[0]
     put(f"samples/{{name}}/evaluate.npz", digest(f"artifacts/{{name}}", "code"))

@@ -19,11 +19,17 @@ from makeweight_base import atomic
 Side = Literal["variant", "control"]
 SIDES: tuple[Side, Side] = ("variant", "control")
 X = "epoch"
+_UNTRAINED = "untrained.txt"
 
 Figures = Mapping[str, float]
 """Of one epoch, by what they are."""
 
 _NONE: Figures = {}
+
+
+def none(folder: Path) -> None:
+    """Say in a variant's folder that nothing trains there: of one that is empty DVC would warn each time."""
+    atomic.write_text(folder / _UNTRAINED, "No step of this recipe trains, so there are no curves.\n")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import shutil
 
 from makeweight.artifact import artifact
 from makeweight.compress.checkpoints import Checkpoints, origin, places
-from makeweight.compress.curves import Curves
+from makeweight.compress.curves import Curves, none
 from makeweight.compress.make import make
 from makeweight.compress.recipe import Variant
 from makeweight.ignored import ignored
@@ -30,6 +30,8 @@ def run(project: Project, variant_name: str, progress: Progress) -> Exit:
     curves = layout.curves(variant.name)
     shutil.rmtree(curves, ignore_errors=True)
     curves.mkdir(parents=True)
+    if not variant.plan.trainings:
+        none(curves)
     with atomic.replacing_folder(layout.artifact(variant.name)) as folder:
         shown = Curves(curves)
         make(variant, project.declared, baseline, folder, progress, checkpoints, shown, project.devices)
