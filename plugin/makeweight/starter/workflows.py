@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,6 +23,7 @@ from makeweight_base import atomic
 from makeweight_base.errors import UsageError
 
 FOLDER = Path(".github", "workflows")
+_RELAY = "-comment"
 _ACTION = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<ref>[\w./-]+))?")
 _PLAIN = re.compile(r"[A-Za-z][\w./@,-]*|\.")
 _HEAD = re.compile(r"ref: refs/heads/(?P<branch>\S+)\tHEAD\n")
@@ -48,7 +51,8 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
         branch: the default branch; None: as the remote tells.
 
     Raises:
-        UsageError: `where` is no such place, or the default branch is not known.
+        UsageError: `where` is no such place, the default branch is not known, or a workflow that is there cannot be
+            read.
     """
     folder = root.resolve().relative_to(top.resolve()).as_posix()
     # projects of one repository must share neither the workflow's name nor that of the check that is required
@@ -65,11 +69,11 @@ def plan(top: Path, root: Path, project: Project, where: str, lock: str | None, 
         "extras": ",".join(_extras(project)),
         "requirements": Path(folder, lock).as_posix() if lock and lock.startswith("requirements") else "",
     }
-    stem = _stem(name)
+    stem = _stem(name, folder, top / FOLDER)
     return Workflows(
         {
             FOLDER / f"{stem}.yml": _filled("workflow.yml", said),
-            FOLDER / f"{stem}-comment.yml": _filled("comment.yml", said),
+            FOLDER / f"{stem}{_RELAY}.yml": _filled("comment.yml", said),
         },
         f"to make it count: Settings, Rules, Rulesets, a ruleset for `{branch}` with `Require status checks to pass` "
         f"and `{name}` among them. A check that is not required blocks nothing.",
@@ -90,10 +94,33 @@ def _extras(project: Project) -> list[str]:
     return ["dvc", *(extra for extra in dict.fromkeys(wanted) if extra is not None and extra != spared)]
 
 
-def _stem(name: str) -> str:
-    """The name as one of a file: of letters that it cannot have, a digest tells apart what would be called alike."""
+def _stem(name: str, folder: str, workflows: Path) -> str:
+    """The name as one of a file. A digest tells apart what would be called alike: where the name has letters that are
+    not kept, reads like that of a relay, or is taken by a project in another folder (`a-b` and `a_b`)."""
     stem = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
-    return stem if name.isascii() else f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:7]}"
+    if name.isascii() and not stem.endswith(_RELAY) and not _judges_another(workflows / f"{stem}.yml", folder):
+        return stem
+    return f"{stem}-{hashlib.sha256(name.encode()).hexdigest()[:7]}"
+
+
+def _judges_another(path: Path, folder: str) -> bool:
+    """Whether a workflow is there that names projects, and not the one in this folder."""
+    try:
+        named = {posixpath.normpath(each) for each in _projects(yaml.safe_load(repository.text(path) or ""))}
+    except yaml.YAMLError:
+        return False
+    return bool(named) and folder not in named and not any("${{" in each for each in named)
+
+
+def _projects(part: Any) -> Iterator[str]:
+    """What steps, and jobs that are called, are given as `project`, wherever they stand."""
+    if isinstance(part, dict):
+        given = part.get("with")
+        if isinstance(given, dict) and isinstance(given.get("project"), str):
+            yield given["project"]
+    below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    for each in below:
+        yield from _projects(each)
 
 
 def write(top: Path, wanted: Workflows) -> list[str]:

@@ -143,6 +143,20 @@ def test_projects_of_one_repository_share_nothing(written) -> None:
     }
 
 
+def test_projects_whose_folders_are_called_alike_share_no_file(written, tmp_path: Path) -> None:
+    """Else that of the second would be kept as it is, and the second project never judged."""
+    folders = ["a-b", "a_b", "a/b", "comment", "."]
+    planned = {}
+    for folder in folders:
+        planned[folder] = written("o/r", folder)
+        for path, text in planned[folder].items():
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+    assert len({path for files in planned.values() for path in files}) == 2 * len(folders)
+    assert {folder: written("o/r", folder) for folder in folders} == planned, "a second run changes nothing"
+    assert [next(iter(planned[folder])).name for folder in ("a-b", ".")] == ["makeweight-a-b.yml", "makeweight.yml"]
+
+
 def test_projects_whose_folders_have_no_ascii_share_nothing_either(written) -> None:
     names = [path.name for folder in (".", "数字", "図", "größe") for path in written("o/r", folder)]
     assert len(set(names)) == len(names) == 8
