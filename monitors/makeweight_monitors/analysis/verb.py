@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import sys
 from urllib.parse import urlsplit
@@ -60,5 +61,8 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def object_name(model: str) -> str:
-    """What Kubernetes takes as a name (RFC 1123)."""
-    return "makeweight-" + re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    """What Kubernetes takes as a name (RFC 1123). A digest tells apart models that would be called alike, where one's
+    own name is no such name."""
+    own = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    digest = "" if own == model else hashlib.sha256(model.encode()).hexdigest()[:7]
+    return "-".join(part for part in ("makeweight", own, digest) if part)

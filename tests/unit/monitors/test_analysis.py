@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 import cluster
 import rules_project
+from makeweight_monitors.analysis.verb import object_name
 from makeweight_monitors.cli import main
 
 ASKED = ("--prometheus", "http://prometheus:9090")
@@ -59,6 +61,15 @@ def test_flagger_takes_its_template_and_the_entry(tmp_path: Path) -> None:
     (metric,) = analysis["metrics"]
     assert metric["templateRef"]["name"] == template["metadata"]["name"]
     assert (metric["thresholdRange"], metric["templateVariables"]) == ({"min": 0, "max": 0}, {"environment": ""})
+
+
+def test_models_that_are_called_alike_share_no_object() -> None:
+    """Of one name in a namespace, the second template takes the place of the first."""
+    models = ["a-b", "a_b", "A-B", "a b", "数字", "図"]
+    names = [object_name(model) for model in models]
+    assert names[0] == "makeweight-a-b"
+    assert len(set(names)) == len(models)
+    assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name) for name in names)
 
 
 def test_what_cannot_be_written(tmp_path: Path, capsys: Any) -> None:
