@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from makeweight.ci import claimed, lock
@@ -43,6 +44,12 @@ def differing(root: Path, unchanged_since: str | None, git: Git, found: Verdict)
         reports = Layout(Path()).reports.as_posix()
         differences[f"{reports}/"] = "tells of measurements that were not made here"
     return differences
+
+
+def only_seen_now(differing: Mapping[str, str]) -> bool:
+    """Whether no later push is refused for it: the next is held against what this one leaves, and makes nothing where
+    the lock tells of this commit, whatever outputs and figures it tells of."""
+    return bool(differing) and not {lock.MISSING, lock.OUTDATED} & set(differing.values())
 
 
 def remedy(unchanged_since: str | None) -> str:

@@ -21,6 +21,7 @@ SCHEMA = "2.0"
 MAKING = ("baseline", "compress", "evaluate")
 """The stages whose outputs follow from what is committed, whatever the machine."""
 OTHER_OUTPUTS = "names other outputs than are made here"
+MISSING, OUTDATED = "is missing", "was made from something else than this commit holds"
 _OURS = frozenset({*MAKING, "device", "benchmark", "report", "gate", "ship"})
 
 
@@ -115,11 +116,11 @@ def differing(committed: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str
             continue
         there = committed.get(name)
         if there is None:
-            differences[name] = "is missing"
+            differences[name] = MISSING
         elif any(there.get(part) != entry.get(part) for part in ("cmd", "params")) or _content(
             there, "deps", user_only=True
         ) != _content(entry, "deps", user_only=True):
-            differences[name] = "was made from something else than this commit holds"
+            differences[name] = OUTDATED
         elif _content(there, "outs") != _content(entry, "outs"):
             differences[name] = OTHER_OUTPUTS
     return differences

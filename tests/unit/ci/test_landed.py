@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from makeweight.ci import landed
+from makeweight.ci import claimed, landed, lock
+from makeweight.ci.changed import Change
+from makeweight.ci.state import State
+from makeweight.forge.event import Event
 from makeweight.layout import Layout
+from makeweight.verbs.ci import judging
+from makeweight.verbs.ci.run import Settings
+from makeweight_base.errors import UsageError
+from makeweight_base.progress import Plain
 from unit.shipping.judged_project import judge, make
 
 WITH, WITHOUT = "stages:\n  ship:\n    cmd: makeweight ship\n", "stages:\n  gate:\n    cmd: makeweight gate\n"
@@ -57,6 +66,41 @@ def test_what_passes_by_a_label_alone_does_not_ship_and_is_told(root: Path) -> N
     assert (committed, ships) == (["report", "gate"], False)
     assert said is not None
     assert said.startswith("nothing ships, the verdict is fail: ")
+
+
+@pytest.mark.parametrize(
+    ("differing", "only_now"),
+    [
+        ({claimed.PLACE: "tells otherwise of the models"}, True),
+        ({"compress@int8": lock.OTHER_OUTPUTS}, True),
+        ({claimed.PLACE: "tells otherwise of the models", "compress@int8": lock.OUTDATED}, False),
+        ({"evaluate@int8": lock.MISSING}, False),
+        ({}, False),
+    ],
+    ids=["an untrue report", "other outputs", "a report of an outdated lock", "a lock that lacks a stage", "nothing"],
+)
+def test_where_the_branch_moved_on_what_the_next_run_does_not_see_is_refused_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, differing: dict[str, str], only_now: bool
+) -> None:
+    """The next push is held against what this one left: an untrue report would be its base."""
+    said = StringIO()
+    git = SimpleNamespace(tip=lambda _: "c" * 40, resolve=lambda _: "b" * 40)
+    run: Any = SimpleNamespace(
+        root=tmp_path,
+        git=lambda: git,
+        dvc=lambda _: None,
+        event=Event("push", base_ref="main", default_branch="main"),
+        settings=Settings(commit_lock=True),
+        progress=Plain(said),
+    )
+    found: Any = SimpleNamespace(change=Change({}), base=SimpleNamespace(sha="a" * 40))
+    monkeypatch.setattr(judging.reading, "load", lambda _: None)
+    monkeypatch.setattr(judging.states, "read", lambda _: State(None))
+    monkeypatch.setattr(judging.landed, "differing", lambda *_: differing)
+    verdict: Any = None  # what is compared stands above
+    with pytest.raises(UsageError, match="does not belong to this commit") if only_now else nullcontext():
+        judging._keep(run, found, verdict)
+    assert "main has moved on to ccccccc" in said.getvalue()
 
 
 def test_a_push_that_only_puts_right_what_was_refused_is_not_sent_back() -> None:

@@ -232,6 +232,8 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
     tip = git.tip(branch)
     if tip is not None and tip != git.resolve("HEAD"):
         run.progress.say(f"{branch} has moved on to {tip[:7]}: the run of that commit looks after dvc.lock")
+        if landed.only_seen_now(differing):
+            raise _stale(differing, landed.remedy(since))
         return
     if run.settings.commit_lock:
         refused = landed.commit(git, branch, run.head())
