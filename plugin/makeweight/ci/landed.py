@@ -60,8 +60,8 @@ def remedy(unchanged_since: str | None) -> str:
     """
     if unchanged_since is None:
         return (
-            "Run `dvc repro && dvc push && git add dvc.lock reports && git commit` on this branch, or set "
-            "`commit-lock: true`, which does so after each push."
+            "Run `dvc repro && dvc push && git add dvc.lock reports && git commit` on this branch, or push once with "
+            "`commit-lock: true` and `anew: true`: alone, `commit-lock` mends a push in that push's own run only."
         )
     return (
         "Nothing was made here that could show which is right. Where this push puts right what one before it was "

@@ -240,7 +240,8 @@ def _keep(run: Run, found: Compared, verdict: Verdict) -> None:
         if refused is not None:
             run.progress.say(f"the refreshed dvc.lock was not pushed to {branch}: {refused}")
             if differing:
-                raise _stale(differing, f"Pushing the refreshed one failed: {refused}")
+                do = f"Once it may be pushed, run this job again. Pushing the refreshed one failed: {refused}"
+                raise _stale(differing, do)
     elif differing:
         raise _stale(differing, landed.remedy(since))
 
