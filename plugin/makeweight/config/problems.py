@@ -47,11 +47,20 @@ class Problems:
         try:
             return model.model_validate(data)
         except ValidationError as error:
+            found: dict[Path, list[Any]] = {}
             for entry in error.errors(include_url=False):
                 if entry["type"] == "invalid_key" or (entry["type"], entry["loc"][-1:]) == ("string_type", ("[key]",)):
                     continue  # the file itself tells: see Document.unquoted
+                if entry["type"] == "none_required":
+                    continue  # nothing at all is the alternative that nobody means who writes something
                 place = _visible((*path, *(part for part in entry["loc"] if part != "[key]")), self.document)
-                self.note(place, _sentence(entry, model, tuple(entry["loc"]), beside))
+                found.setdefault(place, []).append(entry)
+            for place, entries in found.items():
+                deeper = any(len(other) > len(place) and other[: len(place)] == place for other in found)
+                of_kind, others = _parted(entries, deeper=deeper)
+                told = [_sentence(entry, model, tuple(entry["loc"]), beside) for entry in others]
+                for said in dict.fromkeys((*told, *([_of_another_kind(of_kind)] if of_kind else []))):
+                    self.note(place, said)
             return None
 
 
@@ -83,11 +92,34 @@ def near(word: str, known: Sequence[str]) -> str:
 
 # What is wanted, by the kinds of pydantic's errors that say no more than that it is something else.
 _WANTED = {
-    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "a mapping (`key: value`) is wanted here"),
-    "list_type": "a list is wanted here",
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is wanted here"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number is wanted here"),
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "a mapping (`key: value`)"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "string_type": "a text",
 }
+
+
+def _parted(entries: Sequence[Any], *, deeper: bool) -> tuple[list[Any], list[Any]]:
+    """Of what is wrong at one place, that it is something else than is wanted, and the rest. Where several kinds of
+    values may stand, only what the kind that was meant objects to is told, as far as that is plain.
+
+    Args:
+        deeper: whether something is wrong within it too, so that one of the alternatives is of its kind.
+    """
+    of_kind = [entry for entry in entries if entry["type"] in _WANTED]
+    others = [entry for entry in entries if entry not in of_kind]
+    if deeper:  # a list or a mapping is none of some words
+        others = [entry for entry in others if entry["type"] != "literal_error"]
+    # a text may be meant as anything
+    meant = (deeper or others) and not any(isinstance(entry["input"], str) for entry in of_kind)
+    return [] if meant else of_kind, others
+
+
+def _of_another_kind(entries: Sequence[Any]) -> str:
+    wanted = [*dict.fromkeys(_WANTED[entry["type"]] for entry in entries)]
+    quote = "; quote it if it is meant as one" if wanted == [_WANTED["string_type"]] else ""
+    return f"{' or '.join(wanted)} is wanted here, not {_shown(entries[0]['input'])}{quote}"
 
 
 _BOUNDS = frozenset(("greater_than", "greater_than_equal", "less_than", "less_than_equal"))
@@ -95,21 +127,21 @@ _BOUNDS = frozenset(("greater_than", "greater_than_equal", "less_than", "less_th
 
 def _sentence(entry: Any, model: type[BaseModel], location: Path, beside: tuple[str, ...]) -> str:
     kind, given = entry["type"], _shown(entry.get("input"))
-    if kind in _WANTED:
-        return f"{_WANTED[kind]}, not {given}"
     if kind.startswith("date_"):
         return f"a date is wanted here, such as 2030-12-31, not {given}"
-    if kind == "string_type":
-        return f"a text is wanted here, not {given}; quote it if it is meant as one"
     if kind == "extra_forbidden":
         known = [*_keys_at(model, location[:-1]), *(beside if len(location) == 1 else ())]
         return f"unknown key; {near(str(location[-1]), known)}"
+    if kind == "missing" and isinstance(location[-1], int):
+        return f"more entries are wanted here than {given} has"
     if kind == "missing":
         return "missing, and required"
     if kind == "literal_error":
         return f"{given} is none of {entry['ctx']['expected']}"
     if kind == "too_short":
         return "at least one entry is wanted here"
+    if kind == "too_long":
+        return f"at most {entry['ctx']['max_length']} entries are wanted here, not {entry['ctx']['actual_length']}"
     message = str(entry["msg"])
     if kind in _BOUNDS:
         return f"{given} is not {message.removeprefix('Input should be ')}"

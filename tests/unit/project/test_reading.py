@@ -340,13 +340,34 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("      level: warn", "    - max_drop: 1 pt"), 31, "`accuracy.max_drop` is limited twice"),
         (("  slices: ", "  augment: flip\n  slices: "), 11, "data.augment: a list is wanted here, not `'flip'`"),
         (("  slices: ", "  augment: flip\n  slices: "), 11, "data.augment: `flip` is no `module:callable`"),
-        (("image: [N, 1, 8, 8]", "image: [N, 1.5]"), 5, "model.inputs.image[1]: a whole number is wanted here"),
+        (("image: [N, 1, 8, 8]", "image: [N, 1.5]"), 5, "inputs.image[1]: a whole number or a text is wanted here"),
         (("traffic: 5 %", "silence: wait"), 42, "canary.silence: `'wait'` is none of 'hold' or 'rollback'"),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_the_way_out(edit: tuple[str, str], line: int, said: str) -> None:
     told = problems(changed(edit))
     assert (line, True) in [(at, said in problem) for at, problem in zip(lines_of(told), told, strict=True)], told
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (("ratio: 0.5", "ratio: 50"), "prune.ratio: `50` is not less than 1"),
+        (("ratio: 0.5", "ratio: 50 %"), "prune.ratio: a number is wanted here, not `'50 %'`"),
+        (("ratio: 0.5", "latency: 2 ms"), "prune.latency: a mapping (`key: value`) is wanted here, not `'2 ms'`"),
+        (("bits: 8", "exclude: fc"), "quantize.exclude: a list is wanted here, not `'fc'`"),
+        (("  slices: ", "  augment: [rotate]\n  slices: "), "data.augment[0]: `'rotate'` is none of 'crop' or 'flip'"),
+        (("traffic: 5 %", "silence: {rules: stay}"), "canary.silence.rules: `'stay'` is none of 'hold' or 'rollback'"),
+        (("threads: 2", "runner: {a: b}"), "other.runner: a text or a list is wanted here, not `{'a': 'b'}`"),
+        (("load: digits.data:load", "images: {test: t, size: [8]}"), "more entries are wanted here than `[8]` has"),
+        (("load: digits.data:load", "images: {test: t, size: []}"), "more entries are wanted here than `[]` has"),
+        (("load: digits.data:load", "images: {test: t, size: [8, 8, 3]}"), "at most 2 entries are wanted here, not 3"),
+    ],
+)
+def test_a_value_of_which_several_kinds_are_taken_is_told_of_once(edit: tuple[str, str], said: str) -> None:
+    """In the words of what was meant, and of no alternative beside: `ratio.none: None`, `a valid tuple`."""
+    (told,) = problems(changed(edit))
+    assert said in told
 
 
 @pytest.mark.parametrize(
