@@ -142,7 +142,9 @@ def _variants(data: dict[str, Any], problems: Problems) -> Iterator[tuple[str, V
     """Each variant whose steps hold together. Reads the raw file, so that its problems are told beside all others."""
     model = data.get("model")
     model = model if isinstance(model, dict) else {}
-    source: SourceKind = "module" if model.get("build") or model.get("pt2") else "graph"
+    # where no source is named, the schema tells that, and no step is out of place for it
+    of_module = bool(model.get("build") or model.get("pt2")) or not ModelSettings.file_keys(model)
+    source: SourceKind = "module" if of_module else "graph"
     _refuse_other_files(model, problems)
     of_model = default_runtime(data)
     # where nothing is said, the file says it

@@ -370,6 +370,14 @@ def test_a_value_of_which_several_kinds_are_taken_is_told_of_once(edit: tuple[st
     assert said in told
 
 
+def test_where_the_model_is_misspelt_no_step_is_said_to_be_out_of_place() -> None:
+    """`prune` works on a PyTorch module, and this model is a file without one: it is not."""
+    for edit in (("  build:", "  biuld:"), ("  build: digits.model:build\n  weights:", "  onx:")):
+        told = problems(changed(edit))
+        assert any("did you mean" in problem for problem in told)
+        assert [problem for problem in told if "steps" in problem] == []
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
