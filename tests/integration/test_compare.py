@@ -193,7 +193,7 @@ def test_real_samples(
         ({"x": np.array(["a"])}, "wants shape [N, 8]"),
         ({"x": np.array([["a"] * 8])}, "input `x` wants float32, and the data are str"),
         ({}, "holds no example"),
-        ({"x": np.array(None)}, "cannot be read as .npz"),
+        ({"x": np.array(None)}, "cannot be read as .npz: it is none, damaged, or holds Python objects\n  Write plain"),
     ],
 )
 def test_samples_that_do_not_fit_are_told(

@@ -11,7 +11,7 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Feeds, Port, batch_size
 from makeweight.compare.sizes import Asked, sized
 from makeweight.measure import samples
-from makeweight_base.errors import UsageError
+from makeweight_base.errors import UsageError, reason
 
 
 def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
@@ -34,8 +34,14 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
         with np.load(given, allow_pickle=False) as data:
             # an example's target is no input, unless the models have one of that name
             arrays = {name: data[name] for name in data.files if name != "target" or name in names}
-    except Exception as error:  # a damaged or missing archive raises what zipfile, zlib or numpy please
-        raise UsageError(f"cannot be read as .npz: {error}", where=str(given)) from error
+    except OSError as error:
+        raise UsageError(f"cannot be read as .npz: {reason(error)}", where=str(given)) from error
+    except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy please
+        raise UsageError(
+            "cannot be read as .npz: it is none, damaged, or holds Python objects",
+            where=str(given),
+            do="Write plain arrays with numpy.savez.",
+        ) from error
     whole = _whole(ports, arrays)
     size = batch_size([port for port in ports if port.name not in whole]) or 1
     count = min((len(values) for name, values in arrays.items() if name not in whole), default=0) // size

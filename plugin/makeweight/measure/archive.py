@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def read(path: Path, what: str) -> tuple[dict[str, Any], dict[str, dict[str, NDA
     except FileNotFoundError as error:
         raise UsageError(f"no such {what} yet", where=str(path), do="Run `dvc repro`, which makes them.") from error
     except Exception as error:
-        raise damaged(path, error) from error
+        # of what is no archive at all numpy says how to run the code that may be in it
+        none = isinstance(error, ValueError) and not zipfile.is_zipfile(path)
+        raise damaged(path, ValueError("it is no .npz") if none else error) from error
 
 
 def damaged(path: Path, error: Exception) -> UsageError:
