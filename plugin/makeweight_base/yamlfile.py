@@ -27,16 +27,27 @@ _KEPT = 32
 """Texts whose nodes are kept."""
 _ALTERED = re.compile(r"<<|!|(?:^|[\s,\[{?\ufeff])=(?:[\s,:\]}]|$)")
 
+_UNSPACED = "a key stands here without its colon, or without the space behind that"
+_KEY_UNSPACED = re.compile(r"\s*(?:- +)*[\w-]+:[^\s/]")
+"""A line that YAML takes for a text, and goes on with it to the next."""
 _MEANT = (
     (r"found character '\\t'", "a tab stands here, where YAML takes spaces alone; indent with spaces"),
+    (r"<block end>.*found '<scalar>'", "more stands behind what ends with a quote or a bracket; quote all of it"),
     (
         r"<block end>",
         "this line is indented otherwise than those beside it; what belongs together begins in one column",
     ),
-    (r"could not find expected ':'", "a key stands here without its colon, or without the space behind that"),
+    (r"could not find expected ':'", _UNSPACED),
     (r"mapping values are not allowed", "a second colon; indent what belongs below the line above, or quote the text"),
     (r"quoted scalar .*unexpected end", "the quote that begins here is not closed"),
-    (r"parsing a flow (mapping|sequence)", "the bracket that begins here is not closed, or a comma is missing"),
+    (
+        r"parsing a flow (mapping|sequence)|flow node .*<stream end>",
+        "the bracket that begins here is not closed, or a comma is missing",
+    ),
+    (r"flow node .*found ','", "no value stands before this comma"),
+    (r"block node .*found '[\]}]'", "a bracket ends here that does not begin"),
+    (r"cannot start any token", "no text begins with such a sign; quote it"),
+    (r"unknown escape character", "a backslash in double quotes stands for another sign; use single quotes"),
 )
 """What the parser's words mean where people mistype; the first that is found in them counts."""
 _AT_THE_BEGINNING = re.compile(r"could not find expected ':'|parsing a flow|quoted scalar")
@@ -183,6 +194,8 @@ def parse(text: str, source: str) -> Document:
         mark = next((mark for mark in marks if mark.line < len(rows)), None)
         number = mark.line + 1 if mark else max(1, len(rows))
         meant = next((words for pattern, words in _MEANT if re.search(pattern, said)), said)
+        if "mapping values are not allowed" in said and number > 1 and _KEY_UNSPACED.match(rows[number - 2]):
+            number, meant = number - 1, _UNSPACED
         raise ConfigError([quote(number, f"this is not YAML: {meant}")]) from error
     except ReaderError as error:
         number = text.count("\n", 0, error.position) + 1
