@@ -71,7 +71,7 @@ def parsed(text: str, source: str) -> Document:
         raise ConfigError([Problem(source, odd, ODD)])
     document = parse(text, source)
     if document.data is None:
-        raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init` writes one to start from")])
+        raise ConfigError([Problem(source, 1, "the file is empty; `makeweight init --force` writes one to start from")])
     if not isinstance(document.data, dict):
         raise ConfigError([document.problem((), "a mapping (`model:`, `data:`, `variants:` and so on) is wanted here")])
     return document

@@ -545,7 +545,7 @@ def test_several_mistakes_are_told_together_from_top_to_bottom() -> None:
 
 
 def test_no_mapping_at_all() -> None:
-    assert problems("") == ["makeweight.yaml:1: the file is empty; `makeweight init` writes one to start from"]
+    assert problems("") == ["makeweight.yaml:1: the file is empty; `makeweight init --force` writes one to start from"]
     assert "a mapping" in problems("- a\n")[0]
     assert "a mapping" in problems("just words\n")[0]
 
