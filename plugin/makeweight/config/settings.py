@@ -28,7 +28,7 @@ from makeweight.budget.rule import Budget
 # Names become DVC stage names, folders and parts of metric paths, so no dot, slash, space or `@`.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 # Folders and files of reports/ that a variant or a device must not shadow.
-RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots", "best", "search"})
+RESERVED_VARIANTS = frozenset({"baseline", "devices", "plots", "best", "search", "history"})
 RESERVED_DEVICES = frozenset({"evaluate", "reference", "flips", "compressed"})
 
 
