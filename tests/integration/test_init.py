@@ -313,6 +313,14 @@ def test_a_file_with_problems_is_not_touched(root: Path) -> None:
     assert files(root) == before
 
 
+def test_a_file_by_the_other_ending_is_not_passed_over(root: Path) -> None:
+    (root / "makeweight.yml").write_text("model: {}\n")
+    before = files(root)
+    with pytest.raises(UsageError, match=r"Rename it to makeweight\.yaml"):
+        run(root, **MODULE)
+    assert files(root) == before
+
+
 def test_names_that_params_yaml_holds_are_refused(root: Path) -> None:
     save_package(root)
     (root / "params.yaml").write_text("lr: 1\nvariants: {small: {}}\n")

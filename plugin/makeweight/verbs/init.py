@@ -10,7 +10,7 @@ from makeweight.layout import CONFIG, PIPELINE, SCHEMA, Layout
 from makeweight.pipeline import dvcyaml, plots
 from makeweight.pipeline.merge import merge
 from makeweight.pipeline.parameters import add_missing
-from makeweight.project.place import from_here
+from makeweight.project.place import from_here, misnamed
 from makeweight.project.project import Project
 from makeweight.project.reading import understand
 from makeweight.starter import draft, repository, survey, workflows
@@ -46,6 +46,8 @@ def run(
     layout = Layout(root)
     old_config, old_pipeline = repository.text(layout.config), repository.text(layout.pipeline)
     keeps = old_config is not None and not force
+    if old_config is None and (told := misnamed(root)) is not None:
+        raise told
     if old_config is not None and keeps:
         config = old_config
     else:

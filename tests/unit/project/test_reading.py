@@ -157,6 +157,9 @@ def test_the_task_may_be_written_short(task: str, kind: str, metric: str | None)
 def test_no_file_and_no_text_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no makeweight\.yaml in .*\n.*makeweight init"):
         load(tmp_path)
+    (tmp_path / "makeweight.yml").touch()
+    with pytest.raises(UsageError, match=r"there is a makeweight\.yml in .*\n.*Rename it to makeweight\.yaml"):
+        load(tmp_path)
     (tmp_path / "makeweight.yaml").write_bytes(b"# x\nname: caf\xe9\n")
     with pytest.raises(UsageError, match=r"cannot be read: line 2 is no UTF-8 \(byte 0xe9\); save the file as UTF-8"):
         load(tmp_path)
