@@ -186,7 +186,13 @@ def _of_matrices(settings: Settings, devices: Mapping[str, DeviceEntry], problem
 
 
 def _of_names(settings: Settings, problems: Problems) -> None:
-    """DVC joins the names of a device and a variant to that of a stage."""
+    """Names are folders and files, and DVC joins those of a device and a variant to that of a stage."""
+    for section, names in (("variants", settings.variants), ("devices", settings.devices)):
+        alike: dict[str, str] = {}
+        for name in names:
+            if (other := alike.setdefault(name.casefold(), name)) != name:
+                told = f"only capitals tell it from `{other}`, which not every disk tells apart; rename one"
+                problems.note((section, name), told)
     pairs: dict[str, tuple[str, str]] = {}
     for device in settings.devices:
         for variant in settings.variants:

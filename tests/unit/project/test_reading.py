@@ -263,6 +263,8 @@ def test_unknown_names_suggest_the_near_one() -> None:
         (("  int8:\n", "  in.t8:\n"), 15, "`in.t8` is no usable name"),
         (("  int8:\n", "  baseline:\n"), 15, "`baseline` is a name that makeweight uses itself"),
         (("  int8:\n", "  best:\n"), 15, "`best` is a name that makeweight uses itself"),
+        (("  slim-int8:\n", "  INT8:\n"), 18, "variants.INT8: only capitals tell it from `int8`"),
+        (("  other: {", "  Local: {"), 28, "devices.Local: only capitals tell it from `local`"),
         (("  int8:\n", "  history:\n"), 15, "`history` is a name that makeweight uses itself"),
         (("  int8:\n", "  8:\n"), 15, "variants.8: a key is text, and YAML reads `8` as something else; quote it"),
         (("seed: 7", "on: 7"), 13, "on: a key is text"),
