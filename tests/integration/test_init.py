@@ -360,6 +360,12 @@ def test_a_folder_without_git_gets_dvc_without_git(
     assert "dvc init --no-scm" in said
     assert not (tmp_path / ".gitignore").exists()
     assert "no_scm = True" in (tmp_path / ".dvc" / "config").read_text()
+    (tmp_path / ".dvc" / "config.local").touch()  # where DVC keeps what opens a remote
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    listed = ("git", "ls-files", "--others", "--exclude-standard", ".dvc")
+    found = subprocess.run(listed, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
+    assert found == [".dvc/.gitignore", ".dvc/config"]
+    assert "warning: DVC was begun here without git" in run(tmp_path)
 
 
 def test_a_subfolder_gets_a_dvc_of_its_own_unless_there_is_one_above(root: Path) -> None:

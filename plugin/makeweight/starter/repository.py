@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -18,6 +19,9 @@ DVC = (sys.executable, "-E", "-P", "-m", "dvc")
 # What the pipeline writes into DVC's cache. Ignored as whole folders: DVC would put a .gitignore into each of them, so
 # that in a fresh clone they exist half empty and look changed.
 _CACHED = ("/artifacts/", "/samples/", "/shipped")
+# What `dvc init` has git ignore where there is a git; config.local may hold what opens a remote.
+_OF_DVC = ("/config.local", "/tmp", "/cache")  # noqa: S108 - of .dvc/
+_WITHOUT_GIT = re.compile(r"^\s*no_scm\s*=\s*true\s*$", re.MULTILINE | re.IGNORECASE)
 # What Python, notebooks and macOS leave in source folders; as part of a dependency it would change at every run.
 _LITTER = ("__pycache__/", "*.py[co]", ".ipynb_checkpoints/", ".DS_Store")
 
@@ -59,6 +63,14 @@ def lacks_dvc(folder: Path) -> bool:
     count: it is in no clone of this one."""
     top, started = git_root(folder), dvc_root(folder)
     return started is None or (top is not None and not started.is_relative_to(top))
+
+
+def passes_git_over(folder: Path) -> bool:
+    """Whether a folder lies in a git repository that its DVC, begun before, does not know of."""
+    started = dvc_root(folder)
+    if git_root(folder) is None or started is None:
+        return False
+    return _WITHOUT_GIT.search(text(started / ".dvc" / "config") or "") is not None
 
 
 def _upwards(folder: Path) -> Iterable[Path]:
@@ -150,6 +162,9 @@ def _ignore(path: Path, patterns: Iterable[str], why: str) -> list[str]:
 def ignore_what_is_made(root: Path) -> list[str]:
     """Have git ignore what DVC keeps, and DVC what tools leave behind; what was done, in words."""
     said = []
+    # also where there is no git yet: it would take the cache, and what opens a remote, once there is one
+    if (started := dvc_root(root)) is not None:
+        _ignore(started / ".dvc" / ".gitignore", _OF_DVC, "of this computer alone")
     if git_root(root) is not None:
         wanted = [name for name in _CACHED if not git_ignores(root, f"{name.strip('/')}/x")]
         if added := _ignore(root / ".gitignore", wanted, "made by the pipeline; DVC keeps them"):

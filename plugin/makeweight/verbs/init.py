@@ -119,6 +119,11 @@ def _last_words(root: Path, project: Project, pipeline: str | None) -> list[str]
     said = []
     if repository.git_ignores(root, "reports/int8/evaluate.json"):
         said.append("warning: git ignores reports/, where metrics and the verdict belong; take it out of .gitignore")
+    if repository.passes_git_over(root):
+        said.append(
+            "warning: DVC was begun here without git, and passes this repository over; run "
+            "`dvc config --unset core.no_scm`"
+        )
     if shutil.which("makeweight") is None:
         said.append("warning: the stages call `makeweight`, which is not on the PATH; activate its environment first")
     wanted = (*project.sources, *project.model.files, *project.data.places.values())
