@@ -10,7 +10,7 @@ import numpy as np
 from makeweight.compress.examples import Batch, Examples, Tensors
 from makeweight.measure.outcomes import kind_of
 from makeweight.measure.tasks.readings import probable
-from makeweight.measure.tasks.segmentation import layout_of
+from makeweight.measure.tasks.segmentation import Layout, layout_of
 from makeweight.runtimes import environment
 from makeweight.runtimes.inputs import call
 from makeweight.runtimes.outputs import judged
@@ -75,7 +75,8 @@ def reading(baseline: Any, data: Examples, output: str | None) -> Reading:
     batch = next(data.in_order())
     some = first_answers(baseline, batch.inputs, output, "training")
     if data.task.kind == "segmentation":
-        return _of_places(some, data, batch)
+        layout = layout_of(some.cpu().numpy(), tuple(batch.targets.shape[1:]), data.task)
+        return _of_places(some, batch, layout or _told_by_others(baseline, data, output))
     if data.task.kind == "multilabel":
         return _of_labels(probable(some.double().cpu().numpy()))
     kind = kind_of(some.double().cpu().numpy())
@@ -107,12 +108,23 @@ def _of_labels(probabilities: bool) -> Reading:
     return logits
 
 
-def _of_places(some: Any, data: Examples, batch: Batch) -> Reading:
-    """Where the classes are, and what the scores are, is told by the first examples."""
+def _told_by_others(baseline: Any, data: Examples, output: str | None) -> Layout:
+    """Where the classes are, of scores by whose first examples it is open: as evaluation has it, by the first of
+    another size."""
+    batches = data.in_order()
+    square = next(batches).targets.shape[1:]
+    for batch in batches:
+        if (shape := batch.targets.shape[1:]) != square:
+            some = first_answers(baseline, batch.inputs, output, "training")
+            return layout_of(some.cpu().numpy(), tuple(shape), data.task) or "first"
+    return "first"
+
+
+def _of_places(some: Any, batch: Batch, layout: Layout) -> Reading:
+    """What the scores are is told by the first examples."""
     import torch
 
     values, shape = some.cpu().numpy(), tuple(batch.targets.shape[1:])
-    layout = layout_of(values, shape, data.task)
     if layout == "classes":
         raise UsageError(
             "the model answers with classes, not with scores, and nothing can be learnt from those",

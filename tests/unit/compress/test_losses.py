@@ -16,6 +16,9 @@ from makeweight.compress.examples import Batch, Examples
 from makeweight.compress.losses import Loss, from_teacher, loss_of
 from makeweight.compress.scores import reading
 from makeweight.config.settings import TaskSettings
+from makeweight.user.form import Form
+from makeweight.user.indexed import Indexed
+from makeweight.user.split import Split
 from makeweight_base.errors import UsageError
 from split_values import split_of
 
@@ -97,6 +100,18 @@ def test_places_are_learnt_where_they_count(change: Callable[[Any], Any]) -> Non
     lost = np.take_along_axis(by_class, np.where(COUNTS, MASKS, 0)[:, None], 1)[:, 0]
     scores = change(torch.tensor(STUDENT, dtype=torch.float32))
     assert float(loss(scores, batch(MASKS))) == pytest.approx(lost[COUNTS].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("lengths", [(3, 3, 5), (5, 3)], ids=["others later", "others first"])
+def test_where_as_many_tokens_as_classes_have_their_classes_is_told_by_others(lengths: tuple[int, ...]) -> None:
+    numbers = np.random.default_rng(4)
+    sentences = [(numbers.normal(size=(n, 3)).astype(np.float32), numbers.integers(0, 3, n)) for n in lengths]
+    task, port = TaskSettings(kind="segmentation"), Port("x", ("N", "T", 3), "float32")
+    form = Form(("x",), task.kind, "train", "data.load", Path())
+    data = Examples(Split("train", Indexed(sentences, np.arange(len(lengths)), form)), task, (port,))
+    read = reading(Says(lambda z: z), data, None)
+    for scores, _ in sentences:
+        np.testing.assert_array_equal(read(torch.from_numpy(scores[None]))[0], scores.T)
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 5), (4, 1, 2, 5), (4, 2, 5, 1)], ids=str)

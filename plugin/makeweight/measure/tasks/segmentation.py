@@ -39,10 +39,17 @@ _NAME = "Name the output with `model.output`, or mend the targets."
 
 class _Keeper:
     """`places`, shape [examples, 3, classes]: how many places have each class as their target, how many are given it,
-    and how many both. Places whose target is `ignore_index` are in none."""
+    and how many both. Places whose target is `ignore_index` are in none.
+
+    Where examples differ in size, one of as many places as there are classes does not tell by its shape whether the
+    classes come first or last. It is counted both ways until another tells; where none does, they come first.
+    """
 
     def __init__(self, asked: Asked) -> None:
-        self._asked, self._readings, self._classes = asked, Readings(asked.scores), 0
+        self._asked, self._readings, self._classes, self._examples = asked, Readings(asked.scores), 0, 0
+        self._layout: Layout | None = None
+        self._last: list[tuple[int, NDArray[np.int64]]] = []
+        """Of batches that told nothing: the number of the first example, and its places were the classes last."""
 
     def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
         scores = self._asked.judged(outputs, len(targets))
@@ -51,11 +58,9 @@ class _Keeper:
             self._alone(scores.reshape(len(scores), -1), targets, self._named())
         elif layout == "two":
             self._of_two(scores.reshape(len(scores), -1).astype(np.float64), targets)
-        elif layout == "first":
-            self._of_many(scores.reshape(*scores.shape[:2], -1), targets)
         else:
-            flat = scores.reshape(len(scores), -1, scores.shape[-1])
-            self._of_many(np.moveaxis(flat, -1, 1), targets)
+            self._of_many(scores, targets, layout)
+        self._examples += len(targets)
         return finite(scores)
 
     def _named(self) -> int:
@@ -72,12 +77,13 @@ class _Keeper:
             least = least_given(self._asked.task.threshold, kind)
             self._add(kind, np.where(np.isfinite(scores), scores >= least, WRONG), targets, 2)
 
-    def _of_many(self, scores: NDArray[Any], targets: NDArray[Any]) -> None:
-        """Shape [examples, classes, places]."""
-        top = scores.argmax(axis=1)
-        if scores.dtype.kind == "f":
-            top = np.where(np.isfinite(scores.max(axis=1)) & np.isfinite(scores.min(axis=1)), top, WRONG)
-        self._alone(top, targets, scores.shape[1])
+    def _of_many(self, scores: NDArray[Any], targets: NDArray[Any], layout: Layout | None) -> None:
+        """A score for each class."""
+        self._layout = layout or self._layout
+        classes = scores.shape[-1 if self._layout == "last" else 1]
+        self._alone(_top(scores, self._layout), targets, classes)
+        if self._layout is None:
+            self._last.append((self._examples, self._counted(_top(scores, "last"), targets, classes)))
 
     def _alone(self, answers: NDArray[Any], targets: NDArray[Any], classes: int) -> None:
         """Answers that can be read in one way only."""
@@ -85,6 +91,14 @@ class _Keeper:
             self._add(kind, answers, targets, classes)
 
     def _add(self, kind: ScoreKind, answers: NDArray[Any], targets: NDArray[Any], classes: int) -> None:
+        places = self._counted(answers, targets, classes)
+        if self._classes not in (0, classes):
+            raise UsageError(f"the model gives {classes} classes, and gave {self._classes} before")
+        self._classes = classes
+        self._readings.add(kind, places=places)
+
+    def _counted(self, answers: NDArray[Any], targets: NDArray[Any], classes: int) -> NDArray[np.int64]:
+        """`places` of these examples."""
         wanted = targets.reshape(len(targets), -1).astype(np.int64)
         ignored = self._asked.task.ignore_index
         counts = np.ones(wanted.shape, bool) if ignored is None else wanted != ignored
@@ -103,14 +117,12 @@ class _Keeper:
         def counted(of: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
             return np.bincount((of + rows)[where], minlength=len(wanted) * classes).reshape(-1, classes)
 
-        places = np.stack([counted(wanted, counts), counted(given, told), counted(wanted, told & (given == wanted))], 1)
-        if self._classes not in (0, classes):
-            raise UsageError(f"the model gives {classes} classes, and gave {self._classes} before")
-        self._classes = classes
-        self._readings.add(kind, places=places)
+        return np.stack([counted(wanted, counts), counted(given, told), counted(wanted, told & (given == wanted))], 1)
 
     def kept(self) -> Kept:
         kind, arrays = self._readings.settled()
+        for start, places in self._last if self._layout == "last" else ():
+            arrays["places"][start : start + len(places)] = places
         return Kept(arrays, self._classes, kind)
 
 
@@ -131,8 +143,18 @@ class Segmentation:
         check_classes(task, outcomes.classes, outcomes.kept["places"][:, 0].sum(axis=0) > 0)
 
 
-def layout_of(scores: NDArray[Any], shape: tuple[int, ...], task: TaskSettings) -> Layout:
-    """How scores, shape [examples, ...], lie where the targets of an example have that shape.
+def _top(scores: NDArray[Any], layout: Layout | None) -> NDArray[np.int64]:
+    """The class of each place, shape [examples, places]; `WRONG` where a score of it is no number."""
+    axis = scores.ndim - 1 if layout == "last" else 1
+    top = scores.argmax(axis=axis)
+    if scores.dtype.kind == "f":
+        top = np.where(np.isfinite(scores.max(axis=axis)) & np.isfinite(scores.min(axis=axis)), top, WRONG)
+    return top.reshape(len(scores), -1)
+
+
+def layout_of(scores: NDArray[Any], shape: tuple[int, ...], task: TaskSettings) -> Layout | None:
+    """How scores, shape [examples, ...], lie where the targets of an example have that shape. None: the classes come
+    first or last, which as many places as there are classes do not tell.
 
     Raises:
         UsageError: they do not fit.
@@ -141,10 +163,9 @@ def layout_of(scores: NDArray[Any], shape: tuple[int, ...], task: TaskSettings) 
         return "classes"
     if scores.shape[1:] in (shape, (1, *shape), (*shape, 1)):
         return "two"
-    if scores.shape[2:] == shape:
-        return "first"
-    if scores.shape[1:-1] == shape:
-        return "last"
+    first, last = scores.shape[2:] == shape, scores.shape[1:-1] == shape
+    if first or last:
+        return None if first and last else "first" if first else "last"
     raise UsageError(
         f"the model gives shape {list(scores.shape[1:])} an example, and the targets have {list(shape)}: "
         f"[classes, {', '.join(map(str, shape))}] is wanted",

@@ -1,5 +1,6 @@
 """Segmentation against a double loop over pixels; whatever form scores have, and what does not count."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from kept_answers import kept, measured
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.bootstrap import draws
+from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.table import TASKS
+from makeweight.measure.tasks.task import Asked
 from makeweight_base.errors import UsageError
 
 TASK = TaskSettings(kind="segmentation")
@@ -100,6 +103,28 @@ def test_tokens_are_places_too() -> None:
     task = TaskSettings(kind="segmentation", ignore_index=-100)
     found = measured(task, kept(task, {"y": scores}, targets))
     assert found["pixel_accuracy"].value == pytest.approx(float((scores.argmax(-1) == targets)[:, :5].mean()))
+
+
+@pytest.mark.parametrize("lengths", [(4, 6, 4, 3), (6, 4), (4, 4, 7)], ids=str)
+@pytest.mark.parametrize("last", [True, False], ids=["classes last", "classes first"])
+def test_as_many_tokens_as_classes_are_read_like_the_others(lengths: tuple[int, ...], last: bool) -> None:
+    """By their shape alone, scores of four tokens and four classes could lie either way."""
+    keeper = TASKS["segmentation"].keeper(Asked(TASK, None, Path()))
+    right, finite = [], []
+    for length in lengths:
+        targets = RNG.integers(0, 4, (5, length))
+        scores = RNG.normal(size=(5, length, 4)) + np.eye(4)[targets]
+        finite.append(keeper.add({"y": scores if last else scores.swapaxes(1, 2)}, targets))
+        right += [scores[i, j].argmax() == targets[i, j] for i in range(5) for j in range(length)]
+    own = keeper.kept()
+    found = measured(TASK, Outcomes(own.arrays, np.concatenate(finite), None, own.classes, own.scores, "d"))
+    assert found["pixel_accuracy"].value == pytest.approx(float(np.mean(right)))
+
+
+def test_where_no_example_tells_the_classes_come_first() -> None:
+    scores, targets = RNG.normal(size=(6, 4, 4)), RNG.integers(0, 4, (6, 4))
+    found = measured(TASK, kept(TASK, {"y": scores}, targets))
+    assert found["pixel_accuracy"].value == pytest.approx(float((scores.argmax(1) == targets).mean()))
 
 
 def test_a_place_without_a_number_is_wrong_and_its_example_not_finite() -> None:
