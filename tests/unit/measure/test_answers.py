@@ -188,6 +188,28 @@ def test_a_custom_metric_that_gives_something_else_is_told(
     assert "metric_" in str(refused.value.where), "the user's own file or name"
 
 
+@pytest.mark.parametrize("sizes", [(3, 3, 1), (1, 3, 3), (1, 1, 5), (1,) * 7, (7,)], ids=str)
+@pytest.mark.parametrize("code", ["return np.squeeze(outputs['y'] - targets[:, None])", "return outputs['y'].max()"])
+def test_how_many_examples_a_batch_has_changes_no_score(
+    custom: Callable[[str], Declared], code: str, sizes: tuple[int, ...]
+) -> None:
+    """Of one example, what is a score for each may be a plain number too."""
+    declared, answers = custom(code), np.arange(7.0)[:, None]
+    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+        keeper.add({"y": answers[end - size : end]}, np.full(size, 2.0))
+    wanted = [6.0] if "max" in code else [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0]
+    assert keeper.kept().arrays["score"].tolist() == wanted
+
+
+def test_a_metric_that_gives_both_scores_and_a_number_is_told(custom: Callable[[str], Declared]) -> None:
+    declared = custom("return np.zeros(3) if len(targets) == 3 else 0.5")
+    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    keeper.add({"y": np.zeros(3)}, np.zeros(3))
+    with pytest.raises(UsageError, match="a score for each example before, and one number now"):
+        keeper.add({"y": np.zeros(2)}, np.zeros(2))
+
+
 def test_a_metric_of_all_answers_takes_them_of_one_shape(custom: Callable[[str], Declared]) -> None:
     """Sentences of a batch are as long as the longest in it."""
     declared = custom("return 0.5")

@@ -25,7 +25,8 @@ class _Keeper:
     """`score`: what the metric gave, shape [examples]; or [1], one number over all.
 
     A metric that gives a score for each example is asked batch by batch. One that gives a plain number is asked once,
-    with the answers to the whole split, which are held for it.
+    with the answers to the whole split, which are held for it. A plain number for a batch of one example may be either:
+    a score that lost its axis (`squeeze`). Other batches tell which.
     """
 
     def __init__(self, asked: Asked) -> None:
@@ -33,18 +34,20 @@ class _Keeper:
         self._function = callables.find(self._dotted, asked.root, where="makeweight.yaml: task.metric")
         self._scores: list[NDArray[np.float64]] = []
         self._held: list[tuple[Mapping[str, NDArray[Any]], NDArray[Any]]] = []
+        self._of_all = False
+        """Whether it is known to give one number for several examples."""
 
     def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
-        if self._held or (given := self._asked(outputs, targets)).ndim == 0:
+        several = len(targets) > 1
+        if self._held and (self._of_all or not several):
             self._held.append((dict(outputs), targets))
-        elif given.shape != (len(targets),):
-            raise UsageError(
-                f"gave figures of shape {list(given.shape)}; return one number, or one for each of the {len(targets)} "
-                "examples",
-                where=self._dotted,
-            )
+        elif (given := self._asked(outputs, targets)).ndim == 0 and not self._scores:
+            self._of_all = several
+            self._held.append((dict(outputs), targets))
         else:
-            self._scores.append(given)
+            self._scores += [self._by_example(self._asked(*each), each[1]) for each in self._held]
+            self._held.clear()
+            self._scores.append(self._by_example(given, targets))
         known = np.ones(len(targets), bool)
         for values in outputs.values():
             if values.dtype.kind == "f" and values.ndim and len(values) == len(targets):
@@ -56,10 +59,28 @@ class _Keeper:
             return Kept({"score": np.concatenate(self._scores)})
         names = self._held[0][0]
         outputs = {name: self._all(f"output `{name}`", [each[name] for each, _ in self._held]) for name in names}
-        given = self._asked(outputs, self._all("the targets", [targets for _, targets in self._held]))
+        targets = self._all("the targets", [targets for _, targets in self._held])
+        given = self._asked(outputs, targets)
+        if given.shape == (len(targets),) and not self._of_all:
+            return Kept({"score": given})
         if given.ndim > 0:
             raise UsageError("gave one number for a batch, and several for all", where=self._dotted)
         return Kept({"score": np.atleast_1d(given)})
+
+    def _by_example(self, given: NDArray[np.float64], targets: NDArray[Any]) -> NDArray[np.float64]:
+        """Raises:
+        UsageError: it is no score for each example.
+        """
+        scores = given.reshape(1) if given.ndim == 0 and len(targets) == 1 else given
+        if scores.ndim == 0:
+            raise UsageError("gave a score for each example before, and one number now", where=self._dotted)
+        if scores.shape != (len(targets),):
+            raise UsageError(
+                f"gave figures of shape {list(given.shape)}; return one number, or one for each of the {len(targets)} "
+                "examples",
+                where=self._dotted,
+            )
+        return scores
 
     def _all(self, what: str, batches: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Raises:
