@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from makeweight.budget.metric import TaskKind
 from makeweight.config.settings import TaskSettings
+from makeweight.measure.tasks.regression import is_turned
 from makeweight.user import callables
 from makeweight_base.errors import UsageError
 
@@ -115,12 +116,12 @@ def squared_error(scores: Any, batch: Batch) -> Any:
     """For a regression: the mean.
 
     Raises:
-        UsageError: scores and targets differ in number.
+        UsageError: scores and targets differ in number, or in the order of their axes.
     """
     from torch.nn import functional
 
     targets = batch.targets
-    if scores.numel() != targets.numel():
+    if scores.numel() != targets.numel() or is_turned(scores.shape[1:], targets.shape[1:]):
         raise _unfit(scores, targets)
     # [n, 1] against [n] would broadcast to [n, n], and learn nonsense
     return functional.mse_loss(scores.reshape(targets.shape), targets)

@@ -125,6 +125,15 @@ def test_one_score_for_each_place_is_of_the_second_of_two_classes(shape: Any, ch
     assert float(loss(scores, batch(targets))) == pytest.approx(expected, rel=1e-4)
 
 
+def test_numbers_are_learnt_where_they_stand_and_not_where_axes_are_turned() -> None:
+    loss, _ = own(TaskSettings(kind="regression"), STUDENT, TEACHER, lambda z: z)
+    scores = torch.tensor(STUDENT, dtype=torch.float32)
+    expected = float(np.square(STUDENT - TEACHER).mean())
+    assert float(loss(scores, batch(TEACHER.astype(np.float32)))) == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(UsageError, match=r"gives shape \[4, 3, 2, 5\] and the targets have \[4, 2, 5, 3\]"):
+        loss(scores, batch(np.moveaxis(TEACHER, 1, -1).astype(np.float32)))
+
+
 def test_a_batch_of_which_nothing_counts_teaches_nothing() -> None:
     loss, _ = own(PLACES, STUDENT, MASKS, lambda z: z)
     scores = torch.zeros(2, 3, 2, 5, requires_grad=True)

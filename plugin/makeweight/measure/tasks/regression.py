@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +31,12 @@ class _Keeper:
     def add(self, outputs: Outputs, targets: NDArray[Any]) -> NDArray[np.bool_]:
         given = self._asked.judged(outputs, len(targets))
         ragged = targets.dtype == object
+        if is_turned(given.shape[1:], targets.shape[1:]):
+            raise UsageError(
+                f"the model gives shape {list(given.shape[1:])} an example, and the targets have "
+                f"{list(targets.shape[1:])}: as many numbers, in another order",
+                do="Transpose the targets in the loader, so that each number stands where the model gives it.",
+            )
         if not ragged and given.size == targets.size:
             return self._rows(given.reshape(len(given), -1), targets.reshape(len(given), -1))
         shapes = [list(np.shape(target)) for target in targets]
@@ -74,6 +81,13 @@ class Regression:
     def check(self, task: TaskSettings, outcomes: Outcomes) -> None:
         """Any numbers can be judged."""
         del task, outcomes
+
+
+def is_turned(given: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether two shapes have the same sizes in another order, as channels first and channels last have: number by
+    number, what stands side by side in the one would be held against what does in the other."""
+    one, other = ([size for size in shape if size != 1] for shape in (given, wanted))
+    return one != other and sorted(one) == sorted(other)
 
 
 def _statistic(outcomes: Outcomes) -> Statistic:

@@ -63,3 +63,23 @@ def test_examples_of_several_lengths_are_judged_by_all_their_numbers() -> None:
 def test_targets_of_another_size_are_told(targets: Any) -> None:
     with pytest.raises(UsageError, match=r"gives 4 numbers an example, and the targets have shape \[\d\]"):
         kept(TASK, {"y": np.zeros((3, 4))}, targets)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [((3, 8, 5), (8, 5, 3)), ((1, 2, 3), (3, 2)), ((300, 2), (2, 300))],
+    ids=["channels last", "beside a size of one", "many numbers"],
+)
+def test_targets_that_lie_otherwise_are_no_other_numbers(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """They would be as many, and every figure one of numbers that have nothing to do with each other."""
+    answers = RNG.normal(size=(6, *given))
+    with pytest.raises(UsageError, match="as many numbers, in another order"):
+        kept(TASK, {"y": answers}, RNG.normal(size=(6, *wanted)))
+
+
+@pytest.mark.parametrize(("given", "wanted"), [((1, 8, 5), (8, 5)), ((40,), (8, 5)), ((8, 5), (8, 1, 5))], ids=str)
+def test_what_lies_alike_may_have_other_axes(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    targets = RNG.normal(size=(6, 40))
+    answers = targets + RNG.normal(size=(6, 40))
+    found = measured(TASK, kept(TASK, {"y": answers.reshape(6, *given)}, targets.reshape(6, *wanted)))
+    assert found["mae"].value == pytest.approx(float(np.abs(answers - targets).mean()))
