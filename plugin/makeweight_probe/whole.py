@@ -28,7 +28,7 @@ PARTS = ("preprocess", "model", "postprocess")
 _LONGEST = 160
 """Characters of an answer that are kept for people."""
 _MOST = 64
-"""Entries of an answer that are looked at."""
+"""Numbers of an array that are written out; of a larger one stands their hash."""
 
 Run = Callable[[Feeds], list[NDArray[Any]]]
 
@@ -194,15 +194,18 @@ def _plain(answer: Any) -> tuple[Any, bool]:
     if isinstance(answer, float):
         return float(f"{answer:.4g}") if np.isfinite(answer) else str(answer), False
     if isinstance(answer, np.ndarray):
-        if answer.size > _MOST or answer.dtype.hasobject:
-            return f"{answer.dtype} {list(answer.shape)} {hashlib.sha256(answer.tobytes()).hexdigest()[:12]}", False
-        return _plain(answer.tolist())
+        if answer.size <= _MOST and not answer.dtype.hasobject:
+            return _plain(answer.tolist())
+        # integers of one width are those of another, as when they are written out
+        whole = answer.astype(np.int64) if answer.dtype.kind in "iu" else answer
+        told = f"{whole.dtype} {list(whole.shape)} {hashlib.sha256(whole.tobytes()).hexdigest()[:12]}"
+        return told, whole.dtype.kind in "ib"
     if isinstance(answer, Mapping):
-        values = {str(name): _plain(value) for name, value in list(answer.items())[:_MOST]}
+        values = {str(name): _plain(value) for name, value in answer.items()}
         return {name: plain for name, (plain, _) in values.items()}, all(exact for _, exact in values.values())
     if isinstance(answer, list | tuple):
-        listed = [_plain(value) for value in answer[:_MOST]]
-        return [plain for plain, _ in listed], all(exact for _, exact in listed) and len(answer) <= _MOST
+        listed = [_plain(value) for value in answer]
+        return [plain for plain, _ in listed], all(exact for _, exact in listed)
     return f"of type {type(answer).__name__}", False
 
 

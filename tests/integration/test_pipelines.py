@@ -37,7 +37,7 @@ from makeweight_probe.job import (
     dump_job,
     load_job,
 )
-from makeweight_probe.whole import PARTS
+from makeweight_probe.whole import PARTS, Whole
 
 GOOD = """
 import numpy as np
@@ -197,6 +197,32 @@ def test_what_it_prints_and_alters_harms_nobody(job: Any, models: Path, tmp_path
     result = probe.run(PipelineJob(asked.blocks, own, own))
     assert result.facts["answers"]["first"] == ['"cat"', '"cat"'], "it runs beside its own files"
     assert result.facts["answers"]["same"] == 2
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["dict(enumerate(numbers.tolist()))", "numbers.tolist()", "numbers.reshape(2, 50)", "{'nested': [numbers]}"],
+    ids=["mapping", "list", "array", "array within"],
+)
+def test_answers_of_many_integers_are_told_apart_by_any_of_them(
+    made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"own_code_{next(_names)}"
+    (tmp_path / f"{name}.py").write_text(
+        f"def decode(sample):\n    return sample\ndef listed(outputs):\n    numbers = outputs['y']\n    return {made}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    raw.store(tmp_path / "raw.npz", [np.zeros(3, np.float32)], ["one"])
+    port = Port("x", ("N", 3), "float32")
+    around = Pipeline("", str(tmp_path / "raw.npz"), f"{name}:decode", f"{name}:listed", (port,), ("y",))
+    few, many, other = np.arange(100, dtype=np.int32), np.arange(100), np.arange(100)
+    other[-1] = 7
+    told = [
+        Whole(lambda _, answer=answer: [answer], around, {"x": np.zeros((1, 3), np.float32)}, tmp_path).checked(0)
+        for answer in (few, many, other)
+    ]
+    assert [each["exact"] for each in told] == [True] * 3
+    assert told[0]["digest"] == told[1]["digest"] != told[2]["digest"]
 
 
 def test_a_module_of_pythons_own_is_found_first(models: Path, tmp_path: Path, job: Any) -> None:
