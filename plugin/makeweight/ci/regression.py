@@ -40,18 +40,19 @@ def measure(
     from makeweight.bench import sitting
     from makeweight.bench.aim import from_rules
 
-    wants_memory = any(rule.metric.meter == "memory" for rule in rules)
+    wants_memory = any(rule.metric.meter in ("memory", "gpu") for rule in rules)
     aim = from_rules(rules, lambda rule: 1 + rule.limit, memory=wants_memory)
     return sitting.carry_out(device, options, replace(pair, free_batch=False), aim, seed, progress)
 
 
 def of_timings(timings: Timings, rules: list[Rule], variant: str, device: str, threads: int) -> Iterator[Measurement]:
     """The growth of each metric that a rule names; a ratio of 1.04 is a growth of 0.04."""
-    from makeweight.measure import end_to_end, latency, memory
+    from makeweight.measure import end_to_end, energy, latency, memory
 
     figures = [
         *latency.measure(timings, variant, device, threads),
         *end_to_end.measure(timings, variant, device, threads),
+        *energy.measure(timings, variant, device),
     ]
     if timings.memory["b"]:
         figures += memory.measure(timings, variant, device)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +12,26 @@ from makeweight.artifact import artifact
 from makeweight.artifact.artifact import Manifest
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Port
+from makeweight.bench import sitting
+from makeweight.bench.aim import Aim
+from makeweight.bench.sitting import Pair
 from makeweight.budget.measurand import Measurand
+from makeweight.budget.metric import METRICS
+from makeweight.budget.operator import OPERATORS
 from makeweight.budget.rule import Rule
 from makeweight.ci import gate, measure, regression
 from makeweight.decide import decide
 from makeweight.decide.verdict import RuleVerdict
 from makeweight.devices.device import DeviceOptions
+from makeweight.devices.local import Local, LocalOptions
 from makeweight.evidence import keys
 from makeweight.evidence.evidence import NOTHING, Evidence
 from makeweight.measure import samples
+from makeweight.measure.timings import Timings
 from makeweight.measurement import Measurement, unavailable
+from makeweight_base.progress import Silent
+from makeweight_probe.job import Model as ProbeModel
+from makeweight_probe.job import Result
 from model_values import invented_model
 from unit.ci.conftest import Made, base_of, figure
 
@@ -102,6 +113,34 @@ def test_rules_go_where_they_are_measured(made: Made) -> None:
     assert [rule.id for rule in regression.wanted(rules, None)] == ["size.max_regression"]
     assert [rule.limit for rule in regression.wanted(rules, "local")] == [0.05]
     assert [rule.limit for rule in regression.wanted(rules, "pi5")] == [0.05, 0.01]
+
+
+@pytest.fixture
+def metered(monkeypatch: pytest.MonkeyPatch) -> tuple[Timings, list[Aim]]:
+    """What measuring gives: energy and memory of a GPU, each a quarter more; and what it was asked for."""
+    joules = {"joules_a": np.linspace(0.1, 0.2, 9), "joules_b": np.linspace(0.1, 0.2, 9) * 1.25, "idle": np.ones(10)}
+    held = {arm: [{"load": 1e6, "run": 1e6, "device": {"bytes": size}}] for arm, size in (("a", 400e6), ("b", 500e6))}
+    taken, asked = Timings((), held, Result(joules, {"source": "RAPL package-0"})), list[Aim]()
+
+    def carry_out(*given: Any) -> Timings:
+        asked.append(given[3])
+        return taken
+
+    monkeypatch.setattr(sitting, "carry_out", carry_out)
+    return taken, asked
+
+
+@pytest.mark.parametrize(("name", "wants"), [("energy", (False, True)), ("gpu_memory", (True, False))])
+def test_whatever_a_meter_reads_grows(metered: tuple[Timings, list[Aim]], name: str, wants: tuple[bool, bool]) -> None:
+    taken, asked = metered
+    rules = [Rule(METRICS[name], OPERATORS["max_regression"], 0.05)]
+    pair = Pair(*[ProbeModel("onnxruntime", "m.onnx", 1)] * 2, "x.npz", free_batch=False)
+    assert regression.measure(Local("local", LocalOptions()), LocalOptions(), pair, rules, 0, Silent()) is taken
+    assert (asked[0].memory, asked[0].energy) == wants
+    (found,) = regression.of_timings(taken, rules, "int8", "local", 1)
+    assert (found.metric, found.comparison) == (name, "regression")
+    assert found.value == pytest.approx(0.25)
+    assert found.interval == pytest.approx((0.25, 0.25))
 
 
 def test_the_file_of_growth_does_not_speak_over_the_evidence(made: Made) -> None:
