@@ -1,11 +1,12 @@
-"""Which rails of a board make up the whole of it, by the names that NVIDIA's Jetsons give theirs."""
+"""Which rails of a board make up the whole of it, by the names that NVIDIA's Jetsons give theirs, Corsair's power
+supplies, and Apple's machines under Linux."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 # All others hang on one of these: with it, they would count twice.
-_WHOLE = ("VDD_IN", "POM_5V_IN")
+_WHOLE = ("VDD_IN", "POM_5V_IN", "power total", "Total System Power")
 # These hang on another rail that is told too: the memory of an AGX Orin on its VIN_SYS_5V0.
 _WITHIN = {"VDDQ_VDD2_1V8AO": "VIN_SYS_5V0"}
 

@@ -31,7 +31,7 @@ def open_meter(root: Path = _ROOT, clock: Clock = time.monotonic) -> Polled:
         NoMeter: there is no sensor of power, or it cannot be read.
     """
     chips = sorted(root.glob("hwmon*"))
-    chips = [chip for chip in chips if not _ELSEWHERE.fullmatch(sysfs.value(chip / "name") or "")]
+    chips = [chip for chip in chips if not (_ELSEWHERE.fullmatch(sysfs.value(chip / "name") or "") or _of_supply(chip))]
     found = [rail for chip in chips for rail in _rails(chip)]
     if not found:
         raise NoMeter(f"no sensor of power under {root}")
@@ -69,6 +69,12 @@ def _rails(chip: Path) -> list[_Rail]:
         )
         for number in measured
     ]
+
+
+def _of_supply(chip: Path) -> bool:
+    """Whether it is a battery or a charger, which Linux shows here once more (CONFIG_POWER_SUPPLY_HWMON). Their gauges
+    follow slowly, and beside a plug they tell what flows into the battery."""
+    return (chip / "device/subsystem").resolve().name == "power_supply"
 
 
 def _name(chip: Path, sensor: str) -> str:

@@ -191,6 +191,43 @@ def test_what_a_graphics_card_takes_is_not_what_runs_the_models(tmp_path: Path) 
     assert meter.source == "hwmon hwmon2/power1"
 
 
+@pytest.mark.parametrize("plugged", ["BAT0", "ucsi_source_psy_USBC000:001"])
+def test_what_flows_to_and_from_a_battery_is_no_rail(tmp_path: Path, plugged: str) -> None:
+    """Linux shows supplies among the sensors too, before the processor's own counters: a gauge that follows slowly."""
+    supply, chip = tmp_path / "devices" / plugged, tmp_path / "hwmon4"
+    for folder in (supply, chip, tmp_path / "class/power_supply"):
+        folder.mkdir(parents=True)
+    (supply / "subsystem").symlink_to("../../class/power_supply")
+    (chip / "device").symlink_to(f"../devices/{plugged}")
+    (chip / "name").write_text(f"{plugged}\n")
+    (chip / "power1_input").write_text("14800000\n")
+    with pytest.raises(NoMeter, match="no sensor of power"):
+        hwmon.open_meter(tmp_path)
+
+
+@pytest.mark.usefixtures("_by_hand")
+@pytest.mark.parametrize(
+    ("chip", "sensors"),
+    [
+        ("corsairpsu", {"power total": 62, "power +12v": 50, "power +5v": 8, "power +3.3v": 4}),
+        ("macsmc_hwmon", {"AC Input Power": 70, "Total System Power": 62, "3.8 V Rail Power": 30}),
+    ],
+)
+def test_where_the_whole_is_told_its_parts_do_not_count_once_more(
+    tmp_path: Path, chip: str, sensors: dict[str, int]
+) -> None:
+    folder = tmp_path / "hwmon6"
+    folder.mkdir()
+    (folder / "name").write_text(f"{chip}\n")
+    for number, (label, watts) in enumerate(sensors.items(), start=1):
+        (folder / f"power{number}_label").write_text(f"{label}\n")
+        (folder / f"power{number}_input").write_text(f"{watts}000000\n")
+    clock = Clock()
+    meter = hwmon.open_meter(tmp_path, clock)
+    clock.now = 2.0
+    assert meter.joules() == pytest.approx(124.0)
+
+
 def test_a_machine_without_sensors_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoMeter, match="no sensor of power"):
         hwmon.open_meter(tmp_path)
