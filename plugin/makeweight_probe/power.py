@@ -55,12 +55,16 @@ class Polled:
         """
         self.source, self.seconds, self._every = source, seconds, every
         self._read, self._clock = watts, clock
+        self._why: NoMeter | None = None
         self._lock, self._ends = threading.Lock(), threading.Event()
         self._at, self._watts, self._joules = clock(), watts(), 0.0
-        threading.Thread(target=self._poll, daemon=True).start()
+        self._thread = threading.Thread(target=self._poll, daemon=True)
+        self._thread.start()
 
     def joules(self) -> float:
         with self._lock:
+            if self._why is not None:
+                raise self._why
             now, watts = self._clock(), self._read()
             self._joules += (now - self._at) * (self._watts + watts) / 2
             self._at, self._watts = now, watts
@@ -73,8 +77,10 @@ class Polled:
         while not self._ends.wait(self._every):
             try:
                 self.joules()
-            except NoMeter:
-                return  # the next question is told
+            except NoMeter as error:
+                # where it can be read again by the next question, nobody knows what was taken until then
+                self._why = error
+                return
 
 
 class Followed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -226,6 +227,25 @@ def test_where_the_whole_is_told_its_parts_do_not_count_once_more(
     meter = hwmon.open_meter(tmp_path, clock)
     clock.now = 2.0
     assert meter.joules() == pytest.approx(124.0)
+
+
+def test_a_sensor_that_could_not_be_read_for_a_moment_is_given_up() -> None:
+    """A bus may fail once between two questions: both are answered, and what was taken meanwhile is not known."""
+    busy = threading.Event()
+
+    def watts() -> float:
+        if busy.is_set():
+            busy.clear()
+            raise NoMeter("the bus is busy")
+        return 1.0
+
+    meter = power.Polled("a board", watts, every=0.001)
+    meter.joules()
+    busy.set()
+    meter._thread.join()
+    assert not busy.is_set()
+    with pytest.raises(NoMeter, match="the bus is busy"):
+        meter.joules()
 
 
 def test_a_machine_without_sensors_says_so(tmp_path: Path) -> None:
