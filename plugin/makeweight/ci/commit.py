@@ -68,8 +68,9 @@ class Commit:
 
     @cached_property
     def converted(self) -> bool:
-        """Whether files may lie in the work tree as something else than in git."""
-        held = self.contents([self.entries[path].id for path in self.named(".gitattributes")])
+        """Whether files may lie in the work tree as something else than in git. Of a link that is called so, a checkout
+        reads where it leads to as if that were its lines (git 2.39)."""
+        held = self.contents([self.entries[path].id for path in self.called(".gitattributes")])
         return any(map(_CONVERTS.search, held.values()))
 
     def whole(self, path: str) -> str:
@@ -102,6 +103,10 @@ class Commit:
     def named(self, name: str) -> list[str]:
         """The files of this name, wherever they lie."""
         return self._by_name.get(name, [])
+
+    def called(self, name: str) -> list[str]:
+        """The files of this name, and the links."""
+        return [*self.named(name), *(link for link in self.links if posixpath.basename(link) == name)]
 
     @cached_property
     def _by_name(self) -> Mapping[str, list[str]]:

@@ -77,12 +77,13 @@ def _add(tracked: Tracked, named: str, found: Inputs, seen: set[str]) -> None:
             found.doubts.append(f"a stage of `{output.file}` that never ran writes `{output.path}`")
     if not tracked.has(path):
         found.doubts.append(f"there is nothing at `{named}`")
-    for file in commit.named(".dvcignore"):
+    for file in commit.called(".dvcignore"):
         around = posixpath.dirname(file)
         if within(path, around) or within(around, path):
             told = f"`{file}` is not as at the base, so that DVC may look at other files in `{path}`"
-            found.parts[f"ignore {file}"] = Part(commit.entries[file].id, told)
-    for file in commit.named(".gitattributes") if commit.converted else ():
+            lying = commit.entries.get(commit.follow(file).path or file)  # DVC reads what a link leads to
+            found.parts[f"ignore {file}"] = Part((commit.entries[file].id, lying), told)
+    for file in commit.called(".gitattributes") if commit.converted else ():
         around = posixpath.dirname(file)
         if within(path, around) or within(around, path):
             told = f"`{file}` is not as at the base, so that git may lay other content at `{path}`"

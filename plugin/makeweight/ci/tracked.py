@@ -157,7 +157,7 @@ def _pipelines(commit: Commit) -> Iterator[tuple[str, str | None, str | None]]:
 
     DVC goes by names, and reads what a link of such a name leads to as if it lay there.
     """
-    for file in (*commit.named(PIPELINE), *(link for link in commit.links if posixpath.basename(link) == PIPELINE)):
+    for file in commit.called(PIPELINE):
         beside = posixpath.join(posixpath.dirname(file), LOCK)
         yield file, _leads_to(commit, file), _leads_to(commit, beside)
 

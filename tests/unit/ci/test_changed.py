@@ -477,6 +477,8 @@ def test_what_dvc_is_told_to_ignore_counts(project: Project) -> None:
     for path in (".dvcignore", "code/.dvcignore"):
         assert f"`{path}`" in found(project, files, {**files, path: "code/b/\n"}).why
     assert not found(project, files, {**files, "other/.dvcignore": "x\n"})
+    link: Held = {**files, ".dvcignore": ("120000", "README.md")}
+    assert "`.dvcignore`" in found(project, link, {**link, "README.md": "code/b/\n"}).why
 
 
 def test_what_git_makes_of_a_file_on_its_way_counts(project: Project) -> None:
@@ -489,6 +491,8 @@ def test_what_git_makes_of_a_file_on_its_way_counts(project: Project) -> None:
     assert list(seen.stages) == ALL
     assert "`.gitattributes` is not as at the base, so that git may lay other content" in seen.why
     assert found(project, other, plain)
+    link: Held = {**files, ".gitattributes": ("120000", "code/a.py eol=crlf")}
+    assert "`.gitattributes` is not as at the base" in found(project, files, link).why
     lfs = {**files, "pictures/.gitattributes": "* filter=lfs\n"}
     assert not found(project, files, lfs), found(project, files, lfs).why
 
