@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable, Mapping
 
 from makeweight.ci import inputs
-from makeweight.ci.commit import LINK, SUBMODULE, Commit
+from makeweight.ci.commit import LINK, SUBMODULE, Commit, upwards
 from makeweight.ci.tracked import Tracked
 from makeweight.project.project import Project
 
 _COMPILED = re.compile(r".*\.py[co]")
 _IMPORTABLE = re.compile(r".*\.(py|pyc|pyo|so|pyd)")
+_WORD = re.compile(rb"[A-Za-z_]\w*")
 _CALLABLE = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 
@@ -70,8 +71,12 @@ def _differing(base: Commit, head: Commit, kind: re.Pattern[str]) -> str | None:
 
 
 def _in_the_way(before: Tracked, now: Tracked, ran: Iterable[str]) -> str | None:
-    """Something new beside the code that ran, or where imports begin, which an import may now find instead."""
+    """Something new beside the code that ran, or where imports begin, or by words of that code, which an import may now
+    find instead, or where it found nothing."""
     base, head = before.commit, now.commit
+    ran = list(ran)
+    held = base.contents([base.entries[path].id for path in ran if base.is_file(path)])
+    said = {word.decode() for content in held.values() for word in _WORD.findall(content)}
     folders = {head.folder} | {above for path in ran for above in _above(path, head.folder)}
     known = {output.path for output in before.outputs}
     brought = {output.path for output in now.outputs if output.path is not None} - known
@@ -79,10 +84,16 @@ def _in_the_way(before: Tracked, now: Tracked, ran: Iterable[str]) -> str | None
         whole = head.mode(path) in (None, LINK, SUBMODULE)
         if not (whole or _IMPORTABLE.fullmatch(path)):
             continue
-        folder, name = posixpath.split(path)
-        if name.startswith("__init__."):
-            folder = posixpath.dirname(folder)
-        if folder in folders and (not whole or name.partition(".")[0].isidentifier()):
+        around, name = posixpath.split(path)
+        if whole and not name.partition(".")[0].isidentifier():
+            continue
+        # a folder that is new is a package too, also without a file that says so
+        new = next(each for each in upwards(path) if each not in base.entries)
+        if new != path and "." not in posixpath.basename(new):
+            place = posixpath.dirname(new)
+        else:
+            place = posixpath.dirname(around) if name.startswith("__init__.") else around
+        if place in folders or {posixpath.basename(around), name.partition(".")[0]} <= said:
             return f"`{path}` is new, and an import may find it in the place of what it found at the base"
     return None
 

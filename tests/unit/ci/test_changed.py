@@ -623,8 +623,12 @@ RAN = {"mine/__init__.py": sha256(""), "mine/data.py": sha256("data"), "mine/hel
         ("numpy/__init__.py", "`numpy/__init__.py` is new"),
         ("mine/__pycache__/help.cpython-312.pyc", "is byte code"),
         ("tools/y.pyc", "is byte code"),
+        ("mine/deep/x.py", "`mine/deep/x.py` is new"),
+        ("faster/products.py", "`faster/products.py` is new"),
+        ("tools/help.py", None),
         ("tools/x.py", None),
         ("tools/y.py", None),
+        (".tools/y.py", None),
         ("docs/x.md", None),
     ],
 )
