@@ -58,6 +58,9 @@ class Manifest:
     code: Mapping[str, str] | None = None
     """sha256 of the files of the repository that were executed to make it, by their path from the project's folder;
     None: that was not noted."""
+    read: Mapping[str, str | None] | None = None
+    """The same of files that were read meanwhile and that makeweight.yaml does not name; of a folder with many of them
+    the folder, without a hash. None: that was not noted."""
     made_of: Mapping[str, str] | None = None
     """Of a baseline, sha256 of the files that makeweight.yaml names for it, by their paths from the project's folder;
     None: that was not noted."""

@@ -68,6 +68,12 @@ class Base:
         return code if isinstance(code, dict) else None
 
     @property
+    def read(self) -> Mapping[str, str | None]:
+        """The same of files that were read meanwhile and that its makeweight.yaml does not name; None: a folder, or
+        several contents."""
+        return _mapping(self.provenance.get("read"))
+
+    @property
     def name(self) -> str:
         """As it is told: `main`, or a short sha."""
         return self.branch or self.sha[:7]
@@ -102,7 +108,7 @@ def _known(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """Raises:
     ValueError: what others look for in it is not what it has to be.
     """
-    for name in ("artifacts", "failed", "code"):
+    for name in ("artifacts", "failed", "code", "read"):
         of = facts.get(name)
         if of is not None and not (isinstance(of, dict) and all(isinstance(each, str | None) for each in of.values())):
             raise ValueError(f"its provenance tells of no `{name}`")

@@ -91,18 +91,12 @@ def change(project: Project, base: Base | None, before: Tracked | None, now: Tra
     return replace(found, besides=_besides(project, base))
 
 
-def declared(project: Project) -> tuple[str, ...]:
-    """What makeweight.yaml names: code, model and data, from the project's folder."""
-    raw = () if project.pipeline is None or project.pipeline.place is None else (project.pipeline.place,)
-    return (*project.sources, *project.model.files, *project.data.places.values(), *raw)
-
-
 def _tracked(project: Project, before: Tracked | None, now: Tracked) -> tuple[str, ...]:
     """What DVC holds of the dependencies, and of what those are made from as far as the base has it otherwise; where
     they may have to be made again, all that stages made for that."""
     known = () if before is None else before.outputs
     found: dict[str, None] = {}
-    for path in declared(project):
+    for path in project.named:
         whole = now.commit.whole(path)
         touching = now.touching(now.commit.follow(whole).path or whole)
         there = inputs.at(now, path)
@@ -137,6 +131,8 @@ def _changed(project: Project, base: Base, before: Tracked, now: Tracked, expect
     except ValueError as error:
         return Change(dict.fromkeys(expected, f"what decides about it cannot be read: {error}"), models=every)
     if (code.is_named(project) or ran) and (other := code.why(before, now, ran)) is not None:
+        return Change(dict.fromkeys(expected, other), models=every)
+    if (other := code.why_read(before, now, base.read)) is not None:
         return Change(dict.fromkeys(expected, other), models=every)
     # what the others take of the baseline is its model, for which the test examples, say, are of no account
     model = _reason(BASELINE, lock, made, *sides, sure=True, aside=_beside_the_model(project))

@@ -1,4 +1,5 @@
-"""The code that ran, declared or not: whether a commit could have Python run another than its base did."""
+"""The code that ran and what it read, declared or not: whether a commit could have Python run or read another than its
+base did."""
 
 from __future__ import annotations
 
@@ -49,14 +50,29 @@ def why(before: Tracked, now: Tracked, ran: Mapping[str, str | None] | None) -> 
         other = _differing(base, head, _IMPORTABLE)
         told = "and what the base was made with does not say which code ran"
         return None if other is None else f"`{other}` is code of this repository that is not as at the base, {told}"
-    for path, sha256 in sorted(ran.items()):
+    other = _otherwise(before, now, ran, "ran")
+    return other or _in_the_way(before, now, [base.whole(path) for path in ran])
+
+
+def why_read(before: Tracked, now: Tracked, read: Mapping[str, str | None]) -> str | None:
+    """Why code may read something else at a commit than at its base; None where it cannot, as far as Python was told.
+
+    Args:
+        read: of what the base was made with, and its makeweight.yaml does not name; as for `why`, or a folder (None).
+    """
+    return _otherwise(before, now, read, "was read")
+
+
+def _otherwise(before: Tracked, now: Tracked, used: Mapping[str, str | None], how: str) -> str | None:
+    base = before.commit
+    for path, sha256 in sorted(used.items()):
         at = base.whole(path)
         own = inputs.differing(inputs.at(before, path), inputs.at(now, path))
         if own is not None:
-            return f"`{path}` ran for the base, and {own}"
+            return f"`{path}` {how} for the base, and {own}"
         if base.is_file(at) and not base.converted and hashlib.sha256(base.read(at)).hexdigest() != sha256:
-            return f"`{path}` ran with other content than the base holds"
-    return _in_the_way(before, now, [base.whole(path) for path in ran])
+            return f"`{path}` {how} with other content than the base holds"
+    return None
 
 
 def _differing(base: Commit, head: Commit, kind: re.Pattern[str]) -> str | None:

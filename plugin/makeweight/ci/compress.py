@@ -9,7 +9,7 @@ from typing import Any
 
 from makeweight.ci import admission, base_artifacts, content, landed, lock
 from makeweight.ci.base import Base
-from makeweight.ci.changed import Change, declared
+from makeweight.ci.changed import Change
 from makeweight.ci.commit import SUBMODULE, upwards
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
@@ -170,7 +170,7 @@ def _made_at(before: Iterable[str], change: Change, needed: Collection[str]) -> 
 
 def _refuse_lost(project: Project, now: Tracked) -> None:
     """DVC, told to let pass what is not here, lets pass what is gone for good: a deleted model would be the base's."""
-    for path in declared(project):
+    for path in project.named:
         if not now.has(now.commit.whole(path)):
             raise UsageError(
                 f"`{path}` is neither in this commit nor among what DVC would make or bring",
@@ -181,7 +181,7 @@ def _refuse_lost(project: Project, now: Tracked) -> None:
 
 def _refuse_empty(project: Project, now: Tracked) -> None:
     """A checkout leaves the folder of a submodule empty unless it is told to fetch it."""
-    for path in declared(project):
+    for path in project.named:
         whole = now.commit.whole(path)
         around = next((each for each in upwards(whole) if now.commit.mode(each) == SUBMODULE), None)
         if around is not None and not (project.root / path).exists():

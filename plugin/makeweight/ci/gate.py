@@ -264,12 +264,17 @@ def provenance(facts: Mapping[str, Any], head: str, base: Base | None, *, measur
     return whole
 
 
-def undeclared(paths: Sequence[str]) -> list[str]:
-    """What to say of code that ran, and that `sources` does not name."""
-    listed = ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED])
+def undeclared(ran: Sequence[str], read: Sequence[str]) -> list[str]:
+    """What to say of code that ran, and of files that were read, and that `sources` does not name."""
+    told = (("Code of this repository ran", ran), ("Files of this repository were read", read))
+    return [
+        f"{what} that `sources` does not name: {_few(paths)}. A change there is found here, but not by `dvc repro`: "
+        "add it to `sources`."
+        for what, paths in told
+        if paths
+    ]
+
+
+def _few(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
-    said = (
-        f"Code of this repository ran that `sources` does not name: {listed}{more}. A change in it is found here, but "
-        "not by `dvc repro`: add it to `sources`."
-    )
-    return [said] if paths else []
+    return ", ".join(f"`{path}`" for path in paths[:_MOST_NAMED]) + more

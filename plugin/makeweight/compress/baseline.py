@@ -16,6 +16,7 @@ from makeweight.runtimes.runtime import Program, Runtime
 from makeweight.user import data
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module, program
+from makeweight.user.opened import opened
 from makeweight.user.ports import as_declared
 from makeweight.user.ran import ran
 from makeweight_base.errors import UsageError
@@ -45,6 +46,7 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
     if left_out:
         notes["left out"] = f"{left_out:,} bytes of notes by its exporter"
         progress.say(f"baseline: {left_out:,} bytes of notes by its exporter, which no inference reads, are left out")
+    code = ran(declared.root)
     return Manifest(
         variant=BASELINE,
         status="ready",
@@ -56,7 +58,8 @@ def write_baseline(declared: Declared, folder: Path, progress: Progress) -> Mani
         model=model,
         size_compressed=model.compressed_size(),
         notes=notes,
-        code=ran(declared.root),
+        code=code,
+        read=opened(declared, code),
         made_of=_hashes(declared),
         **runtime.inspect(model).figures(),
     )

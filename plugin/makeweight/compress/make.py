@@ -33,6 +33,7 @@ from makeweight.runtimes.format import FLOAT32
 from makeweight.runtimes.runtime import RecipeFailed, Runtime
 from makeweight.user.declared import Declared
 from makeweight.user.module import load_module
+from makeweight.user.opened import opened
 from makeweight.user.ran import ran
 from makeweight.user.weights import counted
 from makeweight_base.errors import UsageError
@@ -100,15 +101,21 @@ def make(
             facts["control"] = _control(variant, supply, control) if with_control else None
         if facts["model"].sha256 == whole.sha256:
             raise RecipeFailed("the recipe changed nothing: the file is the baseline's, byte by byte")
-        manifest = Manifest(**about, **facts, status="ready", notes=notes, code=ran(declared.root))
+        manifest = Manifest(**about, **facts, status="ready", notes=notes, **_used(declared))
         progress.say(f"{variant.name}: {manifest.size:,} bytes, the baseline has {whole.size:,}")
     except RecipeFailed as failure:
         for left in folder.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        manifest = Manifest(**about, status="failed", reason=str(failure), notes=notes, code=ran(declared.root))
+        manifest = Manifest(**about, status="failed", reason=str(failure), notes=notes, **_used(declared))
         progress.say(f"{variant.name}: failed, {failure}")
     artifact.write(folder, manifest)
     return manifest
+
+
+def _used(declared: Declared) -> dict[str, Any]:
+    """Of the repository."""
+    code = ran(declared.root)
+    return {"code": code, "read": opened(declared, code)}
 
 
 def _begins_with_the_file(plan: Plan, runtime: Runtime, declared: Declared, baseline: Model) -> bool:

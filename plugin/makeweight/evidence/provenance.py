@@ -43,12 +43,14 @@ def provenance(at_hand: AtHand, answered: Iterable[str], timed: Iterable[tuple[s
         "devices": {name: _device(record) for name, record in at_hand.devices.items()},
         "versions": {name: dict(m.versions) for name, m in manifests.items()},
         "seed": project.seed,
-        "code": _code([*(m.code for m in manifests.values()), *(own.code for own in at_hand.answers.values())]),
+        "code": _used([*(m.code for m in manifests.values()), *(own.code for own in at_hand.answers.values())]),
+        "read": _used([*(m.read for m in manifests.values()), *(own.read for own in at_hand.answers.values())]),
     }
 
 
-def _code(records: Iterable[Mapping[str, str] | None]) -> dict[str, str | None] | None:
-    """The repository's own code that ran, by path; None where two stages ran it with different content.
+def _used(records: Iterable[Mapping[str, str | None] | None]) -> dict[str, str | None] | None:
+    """The repository's own code that ran, or files that were read, by path; None where two stages had it with
+    different content.
 
     None as a whole where one of them did not note it.
     """

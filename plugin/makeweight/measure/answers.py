@@ -14,6 +14,7 @@ from makeweight.measure.tasks.table import TASKS
 from makeweight.measure.tasks.task import Asked
 from makeweight.runtimes.runtime import Runtime
 from makeweight.user.declared import Declared
+from makeweight.user.opened import opened
 from makeweight.user.ran import ran
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
@@ -60,6 +61,7 @@ def answer(
         kept = keeper.kept()
         beside = outputs(map(answering(session), fed))
     at_once = {} if batch is None else {"batch": batch}
+    code = ran(declared.root)
     return Outcomes(
         kept=kept.arrays,
         finite=np.concatenate(finite),
@@ -68,6 +70,7 @@ def answer(
         scores=kept.scores,
         digest=examples.digest,
         facts={"sha256": model.sha256, "runtime": runtime.name, "version": str(runtime.version()), **at_once},
-        code=ran(declared.root),
+        code=code,
+        read=opened(declared, code),
         outputs=beside,
     )

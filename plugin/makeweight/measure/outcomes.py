@@ -39,6 +39,9 @@ class Outcomes:
     code: dict[str, str] | None = None
     """sha256 of the files of the repository that were executed for it, by their path from the project's folder; None:
     that was not noted."""
+    read: dict[str, str | None] | None = None
+    """The same of files that were read meanwhile and that makeweight.yaml does not name; of a folder with many of them
+    the folder, without a hash. None: that was not noted."""
     outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """What it answered to the samples that devices are fed with; see `makeweight_probe/outputs.py`."""
 
@@ -135,7 +138,7 @@ def _rows(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     return scores, np.asarray(np.isfinite(scores).all(axis=1))
 
 
-_WORDS = ("classes", "scores", "digest", "facts", "code")
+_WORDS = ("classes", "scores", "digest", "facts", "code", "read")
 _ARRAYS = ("finite", "slices")
 _OUTPUTS = "outputs"
 

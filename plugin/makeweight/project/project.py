@@ -61,7 +61,13 @@ class Project:
     @property
     def declared(self) -> Declared:
         """What it takes to load model and data."""
-        return Declared(self.root, self.model, self.data, self.task, self.seed)
+        return Declared(self.root, self.model, self.data, self.task, self.seed, self.named)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What makeweight.yaml names: code, model, data and raw samples, by paths from the project's folder."""
+        raw = () if self.pipeline is None or self.pipeline.place is None else (self.pipeline.place,)
+        return (*self.sources, *self.model.files, *self.data.places.values(), *raw)
 
     @property
     def code(self) -> Sources:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from makeweight.runtimes.environment import out_of_memory
-from makeweight.user.ran import watch
+from makeweight.user import opened, ran
 from makeweight_base.errors import MakeweightError, OutOfMemory, UsageError
 
 _OURS = frozenset({"makeweight", "makeweight_base", "makeweight_probe"})
@@ -41,7 +41,8 @@ def find(dotted: str, root: Path, *, where: str) -> Callable[..., Any]:
             where=where,
             do=f"Rename the project's `{top}`, and `{dotted}` with it.",
         )
-    watch()
+    ran.watch()
+    opened.watch()
     try:
         with _where_it_stands(), _gradients_as_before():
             target: Any = importlib.import_module(module_name)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from makeweight import registry
 from makeweight.config.settings import SPLITS, ImageSettings
-from makeweight.user import callables, npz, pictures, streamed, targets
+from makeweight.user import callables, npz, opened, pictures, streamed, targets
 from makeweight.user.arrays import Arrays
 from makeweight.user.declared import Declared
 from makeweight.user.form import GIVE, Form
@@ -34,6 +34,7 @@ def load(declared: Declared, split: str) -> Split:
         UsageError: the loader fails, or gives no examples or arrays of different lengths; or there is no such split.
             What is wrong with an example is told when it is read.
     """
+    opened.watch()
     examples = _source(declared, split)
     return Split(split, examples, _slices(declared, split, examples.count))
 

@@ -17,3 +17,5 @@ class Declared:
     data: DataSettings
     task: TaskSettings
     seed: int
+    named: tuple[str, ...] = ()
+    """All paths, from there, that makeweight.yaml names: code, model, data and raw samples."""

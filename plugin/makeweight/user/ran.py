@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import posixpath
 import sys
-import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import CodeType
 
-import makeweight
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG
+from makeweight.user.own import own
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
 
@@ -43,32 +42,12 @@ def ran(root: Path) -> dict[str, str]:
     seen. Byte code goes by the name of its source, where there is one.
     """
     folder = root.resolve()
-    tree = next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
-    outside = [place for place in _installed() if not folder.is_relative_to(place)]
     known = [file for module in [*sys.modules.values()] if isinstance(file := getattr(module, "__file__", None), str)]
-    within, *others = (f"{str(place).rstrip('/')}/" for place in (tree, *outside))
-    # of thousands, nearly all lie elsewhere by their first letters, and making paths of them took longest of all here
-    near = {file for file in (*_executed, *known) if not file.startswith(("<", *others))}
-    paths = {Path(file).absolute() for file in near if file.startswith(within) or not _is_plain(file)}
-    own = [path for path in paths if path.is_relative_to(tree) and not any(map(path.is_relative_to, outside))]
     return {
         Path(os.path.relpath(path, folder)).as_posix(): sha256_of(path)
-        for path in sorted(own, key=str)
+        for path in own(folder, (*_executed, *known))
         if path.is_file()
     }
-
-
-def _is_plain(file: str) -> bool:
-    """Whether where it lies shows in its first letters."""
-    return file.startswith("/") and not any(part in file for part in ("//", "/./", "/../"))
-
-
-def _installed() -> list[Path]:
-    """Where nothing is of the repository's, even if it lies there: an environment, and these packages."""
-    places = [sys.prefix, *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
-    packages = Path(makeweight.__file__).parents[1]
-    own = [packages / name for name in ("makeweight", "makeweight_base", "makeweight_probe")]
-    return [*(Path(place).resolve() for place in places), *own]
 
 
 def refuse_undeclared(root: Path, sources: Iterable[str], progress: Progress) -> None:
@@ -79,12 +58,12 @@ def refuse_undeclared(root: Path, sources: Iterable[str], progress: Progress) ->
         UsageError: such code ran.
     """
     lines = undeclared(sources, ran(root))
-    own = [line for line in lines if not line.startswith("../") and "site-packages" not in Path(line).parts]
-    if own:
+    inside = [line for line in lines if not line.startswith("../") and "site-packages" not in Path(line).parts]
+    if inside:
         raise UsageError(
-            f"code ran that no entry covers, so DVC would not see it change: {_some(own)}",
+            f"code ran that no entry covers, so DVC would not see it change: {_some(inside)}",
             where=f"{CONFIG}: sources",
-            do=f"Add, and run `makeweight init`:{_listed(entries(own))}",
+            do=f"Add, and run `makeweight init`:{_listed(entries(inside))}",
         )
     told(lines, progress)
 

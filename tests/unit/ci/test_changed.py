@@ -648,6 +648,41 @@ def test_a_link_or_a_folder_of_dvcs_may_be_what_an_import_finds(made: Made) -> N
     assert "`json` is new" in found(project, files, {**files, "json.dvc": whole("x", "json")}, code=RAN).why
 
 
+def test_code_that_an_import_did_not_find_in_a_folder_that_is_there_counts_where_it_is_named(made: Made) -> None:
+    project, files = of_code(made)
+    asking = {**files, "mine/help.py": "try: from tools import fast\nexcept ImportError: fast = None\n"}
+    ran = {**RAN, "mine/help.py": sha256(asking["mine/help.py"])}
+    assert not found(project, asking, {**asking, "tools/slow.py": "x"}, code=ran)
+    assert "`tools/fast.py` is new" in found(project, asking, {**asking, "tools/fast.py": "x"}, code=ran).why
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["a file", "a folder"])
+def test_what_code_read_counts_though_nothing_names_it(made: Made, folder: bool) -> None:
+    project, files = of_code(made)
+    files = {**files, "words/en.txt": "a"}
+    read = {"words": None} if folder else {"words/en.txt": sha256("a")}
+    assert not found(project, files, files, code=RAN, read=read)
+    seen = found(project, files, {**files, "words/en.txt": "b"}, code=RAN, read=read)
+    assert "was read for the base, and `words/en.txt` is not as at the base" in seen.why
+    assert list(seen.stages) == ALL
+    # a download that no commit holds is another on each machine
+    assert not found(project, files, files, code=RAN, read={**read, "downloads/x": "0" * 64})
+
+
+def test_what_dvc_brings_counts_where_it_was_read_and_nothing_names_it(made: Made) -> None:
+    project, files = of_code(made)
+    one, two = ({**files, "words.dvc": whole(text, "words")} for text in "12")
+    assert not found(project, one, one, code=RAN, read={"words/en.txt": "0" * 64})
+    assert found(project, one, two, code=RAN, read={"words/en.txt": "0" * 64}).models == MODELS
+
+
+def test_what_was_read_with_other_content_than_the_base_has_is_read_again(made: Made) -> None:
+    project, files = of_code(made)
+    for sha in ("0" * 64, None):
+        seen = found(project, files, files, code=RAN, read={"README.md": sha})
+        assert "`README.md` was read with other content than the base holds" in seen.why
+
+
 def test_where_nobody_noted_which_code_ran_all_of_it_counts(made: Made) -> None:
     project, files = of_code(made)
     assert not found(project, files, files)

@@ -17,6 +17,7 @@ FACTS = {
     "artifacts": {"baseline": "b", "int8": "i"},
     "failed": {},
     "code": {"mine/data.py": "d", "mine/net.py": "n"},
+    "read": {"words/en.txt": "w", "downloads/x": "x"},
     "test_examples": "t",
     "pipeline": {"sources": "s", "raw": None},
 }
@@ -35,7 +36,9 @@ FOUND = told(FACTS, *FIGURES)
 def git(**verdicts: Verdict | str) -> Any:
     """One whose commits hold these as their verdict.json."""
     texts = {name: each if isinstance(each, str) else verdict.dumps(each) for name, each in verdicts.items()}
-    return SimpleNamespace(read=lambda commit, _: texts[commit].encode() if commit in texts else None)
+    return SimpleNamespace(
+        read=lambda commit, _: texts[commit].encode() if commit in texts else None, tracked=lambda at: at == "words.dvc"
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,9 @@ def git(**verdicts: Verdict | str) -> Any:
         ({"artifacts": {"int8": None}, "code": None, "pipeline": None}, FIGURES, None),
         ({"failed": {"int8": "no memory"}}, FIGURES, "recipes that failed"),
         ({"code": {"mine/data.py": "d"}}, FIGURES, "the code that ran"),
+        ({"read": {"downloads/x": "x"}}, FIGURES, "the files that were read"),
+        ({"read": {"words/en.txt": "w"}}, FIGURES, None),
+        ({"read": None}, FIGURES, None),
         ({"test_examples": None}, FIGURES, "the test examples"),
         ({"pipeline": {"sources": "of the next change", "raw": None}}, FIGURES, "the code around the models"),
         ({}, [replace(SIZE, value=900.0)], "`size` of `int8`"),
@@ -60,6 +66,7 @@ def git(**verdicts: Verdict | str) -> Any:
     ],
     ids=[
         *("the same", "another model", "nothing is told", "a recipe that did not fail", "code is left out"),
+        *("a file is left out", "a download is left out", "nothing is told of files"),
         *("no examples", "other code around", "another size", "both sizes", "a clock's figures"),
         *("a variant that is gone", "many"),
     ],

@@ -135,7 +135,8 @@ def _judged(run: Run) -> tuple[Content, Compared]:
         figures = gates.of_evidence(project, base, gathered, grown, absent, beside, remade)
         failed = dict(gathered.failed)
         facts = {**gathered.provenance, **_raw_regressions(run.root)}
-    notices += gates.undeclared(ran.undeclared(project.sources, facts.get("code") or ()))
+    executed, read = (ran.undeclared(project.sources, facts.get(part) or ()) for part in ("code", "read"))
+    notices += gates.undeclared(executed, [path for path in read if found.holds(path)])
 
     mine = publish.terms(project, ruled.rules, ruled.waivers)
     top = "../" * git.prefix.count("/")

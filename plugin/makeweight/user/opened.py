@@ -1,0 +1,81 @@
+"""Which files of the repository were read while the user's code ran: what lies in them decides what that does, too."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import sys
+from collections.abc import Collection, Iterator
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+from makeweight.artifact.files import sha256_of
+from makeweight.layout import CONFIG, LOCK, OWN, PIPELINE, Layout
+from makeweight.user.declared import Declared
+from makeweight.user.own import own
+from makeweight.user.ran import undeclared
+
+MOST = 8
+"""Files of one folder that are named one by one; of more, the folder is."""
+_KEPT = 1000
+"""Names that are kept of one folder."""
+_AT = Layout(Path())
+_FOLDERS = (_AT.artifact("x").parent, _AT.outcomes("x").parent.parent, _AT.reports, _AT.shipped)
+_OURS = (CONFIG, PIPELINE, LOCK, OWN, *map(str, _FOLDERS))
+_PASSED_OVER = frozenset({".git", ".dvc", "__pycache__"})
+
+_names: dict[str, set[str]] = {}
+"""What was opened for reading since `watch`, by folder."""
+
+
+@cache
+def watch() -> None:
+    """From now on, note which files are opened by Python (PEP 578); what a library opens by itself is not seen."""
+    sys.addaudithook(_note)
+
+
+def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "open":
+        return
+    path, _, flags = arguments
+    if not isinstance(path, str | bytes) or not isinstance(flags, int) or flags & (os.O_WRONLY | os.O_TRUNC):
+        return
+    with contextlib.suppress(OSError, ValueError):  # it is the user's to be told so
+        folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - of each file that is opened
+        names = _names.setdefault(folder, set())
+        if len(names) < _KEPT:
+            names.add(name)
+
+
+def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None]:
+    """sha256 of the files of the work tree that were read in this process and that makeweight.yaml does not name, by
+    their path from the project's folder. Of a folder with many of them, the folder, without a hash.
+
+    Args:
+        besides: files that are known to have been executed.
+    """
+    folder = declared.root.resolve()
+    found: dict[str, str | None] = {}
+    for place in own(folder, list(_names)):
+        at = Path(os.path.relpath(place, folder)).as_posix()
+        steps = set(at.split("/"))
+        if steps & _PASSED_OVER:
+            continue
+        files = _files(declared, folder, at, besides)
+        few = list(islice(files, MOST + 1))
+        if len(few) > MOST and not steps <= {".", ".."}:
+            found[at] = None
+            continue
+        for path in (*few, *files):
+            found[path] = sha256_of(folder / path)
+    return found
+
+
+def _files(declared: Declared, folder: Path, at: str, besides: Collection[str]) -> Iterator[str]:
+    names = sorted(_names[os.path.normpath(folder / at)])
+    paths = (posixpath.normpath(posixpath.join(at, name)) for name in names)
+    for path in undeclared((*declared.named, *_OURS), paths):
+        if path not in besides and (folder / path).is_file():
+            yield path

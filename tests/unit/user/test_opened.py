@@ -1,0 +1,70 @@
+"""Which files of the repository were read: found in a process of its own, as a stage is one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASK = """\
+import json, sys
+from pathlib import Path
+from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
+from makeweight.user import callables, opened
+from makeweight.user.declared import Declared
+from makeweight.user.ran import ran
+root = Path(sys.argv[1])
+data = DataSettings(load="load:load")
+task, named = TaskSettings(kind="classification"), ("named", "m.onnx")
+declared = Declared(root, ModelSettings(onnx="m.onnx"), data, task, 0, named)
+callables.find("load:load", root, where="test")()
+print(json.dumps(opened.opened(declared, ran(root))))
+"""
+LOAD = """\
+import os, pathlib
+from helping import x
+def load():
+    os.chdir("deep")
+    for path in ("../labels.csv", b"../named/in.txt", "../m.onnx", "../../above.txt", "/dev/null"):
+        open(path).read()
+    exec(open("../run.txt").read())
+    for number in range(20):
+        pathlib.Path(f"many/{number}.txt").read_text()
+    open("../gone.txt", "w+").close()
+    os.unlink("../gone.txt")
+    open("../out.txt", "w").close()
+    open("../artifacts/made.txt").close()
+    open("../../.git/HEAD").close()
+    try:
+        open("nothing.txt")
+    except FileNotFoundError:
+        pass
+    try:
+        open("no\\0name")
+    except ValueError:
+        pass
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "tree/project"
+    texts = ("labels.csv", "named/in.txt", "m.onnx", "../above.txt", "artifacts/made.txt", "../.git/HEAD")
+    many = (f"deep/many/{number}.txt" for number in range(20))
+    code = {"load.py": LOAD, "helping.py": "x = 1\n", "run.txt": "y = 2\n"}
+    for path, text in {**dict.fromkeys((*texts, *many), "text"), **code}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def test_what_was_read_and_nothing_names_is_told_and_of_a_full_folder_the_folder(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, str(project)], cwd=project, capture_output=True, text=True, check=True
+    )
+    text, run = (hashlib.sha256(each).hexdigest() for each in (b"text", b"y = 2\n"))
+    assert json.loads(done.stdout) == {"labels.csv": text, "../above.txt": text, "run.txt": run, "deep/many": None}
