@@ -18,7 +18,10 @@ from made_once import made_once
 LOADER = """\
 import numpy as np
 
-from mine.lib import names
+try:
+    from faster.names import names
+except ImportError:
+    from mine.lib import names
 
 
 def load(split):
@@ -173,6 +176,44 @@ def test_a_package_that_shadows_a_module_under_dvcignore_is_run(coded: Hub) -> N
 def test_committed_byte_code_is_run(coded: Hub) -> None:
     coded.change("compiled", compiled(coded))
     refused(coded, "compiled", "is byte code, which may run in place of its source")
+
+
+@attack(
+    "the test data are replaced that code reads by a name of its own, where `makeweight.yaml` names none",
+    "what code reads counts as what runs does, so everything is made and measured with the new data",
+)
+def test_data_that_code_alone_names_are_read_anew(coded: Hub) -> None:
+    coded.change("data", lambda root: [(root / "test.npz").write_bytes(b"other data than the base's")])  # type: ignore[func-returns-value]
+    run = coded.pull_request("data")
+    assert "`test.npz` was read for the base, and `test.npz` is not as at the base" in run.log
+    assert "mine/data.py:10" in run.log, "it was read"
+    assert (run.result.conclusion, run.outputs["verdict"]) == ("failure", "error")
+
+
+@attack(
+    "a `.gitattributes` is a link to `mine/data.py working-tree-encoding=UTF-16`, which git reads as a line of it",
+    "the link counts as a change, so everything is made with what git lays there",
+)
+def test_a_link_that_git_reads_for_attributes_counts(coded: Hub) -> None:
+    line = "mine/data.py working-tree-encoding=UTF-16"
+    coded.change("link", lambda root: [(root / ".gitattributes").symlink_to(line)])  # type: ignore[func-returns-value]
+    run = coded.pull_request("link")
+    assert "`.gitattributes` is not as at the base" in run.log
+    assert b"\0" in (run.workspace / "mine/data.py").read_bytes(), "git lays other content"
+    assert (run.result.conclusion, run.outputs["verdict"]) == ("failure", "error")
+
+
+@attack(
+    "code tries to import a module that is not there, and a later change brings it, in a folder that is no package",
+    "what is new where an import would find it counts as a change, so everything is made with it",
+)
+def test_a_module_that_was_looked_for_in_vain_is_run(coded: Hub) -> None:
+    def bring(root: Path) -> None:
+        (root / "faster").mkdir()
+        (root / "faster/names.py").write_text(OTHER)
+
+    coded.change("bring", bring)
+    refused(coded, "bring", "`faster/names.py` is new")
 
 
 @attack(
