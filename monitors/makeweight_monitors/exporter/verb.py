@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> Exit:
         raise MissingExtra("the exporter", "exporter") from error
     from makeweight_monitors.exporter.app import build
     from makeweight_monitors.exporter.running import Running
-    from makeweight_monitors.http import server
+    from makeweight_monitors.http import server, tls
     from makeweight_monitors.http.bearer import Bearer
 
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> Exit:
             where=f"--host {options.host}",
             do="Give a token with `--bearer-file FILE`; or `--insecure`, where the network lets in only your servers.",
         )
-    tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    shown = tls.of(options.tls_cert, options.tls_key, options.tls_client_ca)
     bounds = Bounds(options.most_body, max(options.most_inflight, options.most_body), options.most_requests)
     metrics_bearer = None if options.metrics_bearer_file is None else Bearer(options.metrics_bearer_file)
     endpoints = dict(options.endpoint or ())
@@ -56,11 +56,11 @@ def run(options: argparse.Namespace) -> Exit:
         running.follow(options.tail, options.tail_offset)
     listening = server.listen(options.host, options.port)
     names = ", ".join(one.name for one in models)
-    print(f"counting for {names}; listening on {server.address(listening, tls)}", flush=True)
+    print(f"counting for {names}; listening on {server.address(listening, shown)}", flush=True)
     running.start()
     try:
         app = build(running)
-        server.serve(app, listening, tls, options.linger, running.not_ready, running.every_second)
+        server.serve(app, listening, shown, options.linger, running.not_ready, running.every_second)
     finally:
         running.close()
     print("everything that was taken is counted", flush=True)

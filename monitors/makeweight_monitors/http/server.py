@@ -1,4 +1,4 @@
-"""A server: where it listens, TLS, and how it ends without losing what it took."""
+"""A server: where it listens, and how it ends without losing what it took."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ import errno
 import math
 import signal
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from makeweight_base.errors import EnvironmentFailed, UsageError, reason
+from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors.http import patience
+from makeweight_monitors.http.tls import Tls
 
 CONNECTIONS = 1000
 KEPT = 65
@@ -27,27 +26,6 @@ GRACE = 30
 """Seconds for which requests that are being answered are waited for."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _TICK = 0.1
-
-
-def tls(certificate: Path | None, key: Path | None, client_ca: Path | None = None) -> ssl.SSLContext | None:
-    """From files of PEM; None where none is named, UsageError where they do not serve."""
-    if (certificate is None) != (key is None) or (client_ca and not certificate):
-        raise UsageError("TLS needs both `--tls-cert` and `--tls-key`")
-    if certificate is None or key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"no certificate with its key: {reason(error)}", where=f"{certificate}, {key}") from error
-    if client_ca is not None:
-        try:
-            context.load_verify_locations(client_ca)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"no certificate of a CA: {reason(error)}", where=str(client_ca)) from error
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -77,16 +55,16 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def address(listening: socket.socket, context: ssl.SSLContext | None) -> str:
+def address(listening: socket.socket, tls: Tls | None) -> str:
     """What to ask, of a server that listens there."""
     host, port = listening.getsockname()[:2]
-    return f"{'http' if context is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve(
     app: Any,
     listening: socket.socket,
-    context: ssl.SSLContext | None,
+    tls: Tls | None,
     linger: float,
     on_asked: Callable[[], None],
     every_second: Callable[[], None],
@@ -94,7 +72,7 @@ def serve(
     """Serve until a signal asks to end; returns once what was being answered is.
 
     Args:
-        context: of TLS; None: without.
+        tls: None: without.
         linger: seconds for which it goes on serving once it was asked; a second signal cuts them short.
         on_asked: called once, when it was asked.
         every_second: called every second.
@@ -111,7 +89,7 @@ def serve(
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEPT,
         timeout_graceful_shutdown=GRACE,
-        ssl_context_factory=None if context is None else lambda _, __: context,
+        ssl_context_factory=None if tls is None else lambda _, __: tls.context,
     )
     server = uvicorn.Server(config)
     asked, ticks = 0, 0
@@ -135,6 +113,8 @@ def serve(
                 ticks += 1
                 if ticks % 10 == 0:
                     every_second()
+                    if tls is not None:
+                        tls.renew()
         finally:
             server.should_exit = True
             for number, handler in before.items():

@@ -104,7 +104,7 @@ def _serve(options: argparse.Namespace) -> Exit:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtra("the controller", "exporter") from error
-    from makeweight_monitors.http import server
+    from makeweight_monitors.http import server, tls
     from makeweight_monitors.http.bearer import Bearer
     from makeweight_monitors.rollback.app import build
     from makeweight_monitors.rollback.running import Running
@@ -132,14 +132,14 @@ def _serve(options: argparse.Namespace) -> Exit:
             where=f"--host {options.host}",
             do="Give a token with `--bearer-file FILE`, or let in clients by certificate with `--tls-client-ca PEM`.",
         )
-    tls = server.tls(options.tls_cert, options.tls_key, options.tls_client_ca)
+    shown = tls.of(options.tls_cert, options.tls_key, options.tls_client_ca)
     controller = _controller(options)
     running = Running(controller, bearer, metrics_bearer, secret, options.every)
     try:
         listening = server.listen(options.host, options.port)
         dry = "; a dry run: nothing is done" if options.dry_run else ""
-        print(f"watching {controller.looking.model}; listening on {server.address(listening, tls)}{dry}", flush=True)
-        server.serve(build(running), listening, tls, 0.0, running.ask_to_end, running.every_second)
+        print(f"watching {controller.looking.model}; listening on {server.address(listening, shown)}{dry}", flush=True)
+        server.serve(build(running), listening, shown, 0.0, running.ask_to_end, running.every_second)
     finally:
         running.close()
     print("what was begun is in the journal", flush=True)

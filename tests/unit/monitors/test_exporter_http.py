@@ -18,7 +18,7 @@ from makeweight_base.errors import EnvironmentFailed, UsageError
 from makeweight_monitors import metrics
 from makeweight_monitors.exporter.limits import Bounds, Rate
 from makeweight_monitors.http.inflight import Inflight
-from makeweight_monitors.http.server import listen, tls
+from makeweight_monitors.http.server import listen
 
 LINES = {"content-type": "application/x-ndjson"}
 PACKED = gzip.compress(b"{}", mtime=0)
@@ -265,13 +265,6 @@ def test_a_port_that_is_taken() -> None:
         port = first.getsockname()[1]
         with pytest.raises(EnvironmentFailed, match=r"Something listens there already; .*--port"):
             listen("127.0.0.1", port)
-
-
-def test_files_that_are_no_certificates(tmp_path: Path) -> None:
-    (tmp_path / "cert").write_text("no certificate")
-    for one in (tmp_path / "cert", tmp_path / "missing"):
-        with pytest.raises(UsageError, match=str(one)):
-            tls(one, one)
 
 
 def test_scores_and_events_of_several_models_stay_apart() -> None:
