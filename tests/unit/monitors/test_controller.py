@@ -683,3 +683,17 @@ def test_the_lease_is_free_once_its_process_ended(tmp_path: Path) -> None:
     other.give_back()
     with pytest.raises(EnvironmentFailed, match="cannot be opened"):
         FileLease(tmp_path / "no folder" / "lease").take()
+
+
+def test_a_lease_whose_file_was_removed_is_had_by_one_of_two(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    one, other = (FileLease(tmp_path / "state" / "lease") for _ in range(2))
+    assert one.take()
+    one.path.unlink()
+    assert other.take()
+    assert not one.take()
+    other.give_back()
+    assert one.take()
+    (tmp_path / "state").rename(tmp_path / "away")
+    with pytest.raises(EnvironmentFailed, match="cannot be opened"):
+        one.take()

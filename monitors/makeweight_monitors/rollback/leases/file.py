@@ -24,7 +24,9 @@ class FileLease:
             Unwritable: the file cannot be opened.
         """
         if self._handle is not None:
-            return True
+            if self._is_there(self._handle):
+                return True
+            self.give_back()  # removed, or another took its name: that one is what others lock
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -37,8 +39,18 @@ class FileLease:
         except OSError as error:
             os.close(handle)
             raise Unwritable(f"the lease cannot be taken: {reason(error)}", where=str(self.path)) from error
+        if not self._is_there(handle):
+            os.close(handle)
+            return False
         self._handle = handle
         return True
+
+    def _is_there(self, handle: int) -> bool:
+        """Whether the file that is locked is the one of that name."""
+        try:
+            return os.path.samestat(os.fstat(handle), self.path.stat())
+        except OSError:
+            return False
 
     def give_back(self) -> None:
         if self._handle is not None:
