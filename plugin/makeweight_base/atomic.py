@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,9 +68,19 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Plain data as people read it: indented, and letters of every alphabet as they are."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, content: Any, *, readable_as_before: bool = False) -> None:
+    """Plain data as people read it: indented, and letters of every alphabet as they are.
+
+    Args:
+        readable_as_before: by those who may read what stands there, whatever this process allows of its own files.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if readable_as_before and path.exists():
+            before = path.stat()
+            with contextlib.suppress(OSError):  # of a group that this user is not in
+                os.chown(temporary, -1, before.st_gid)
+            temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 
 @contextlib.contextmanager

@@ -185,7 +185,8 @@ def write(path: Path, pointer: Pointer) -> Pointer:
                 do="Read it again, and see whether the change is still wanted.",
             )
         written = replace(pointer, epoch=pointer.epoch + 1)
-        write_json(path, asdict(written))
+        # of servers that may not read it, none would hear of a rollback
+        write_json(path, asdict(written), readable_as_before=True)
         _sync(path.parent)
         for served in (*(() if before is None else before.served()), *written.served()):
             with contextlib.suppress(OSError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +146,16 @@ def test_what_is_no_pointer_is_refused_and_not_written_over(path: Path, content:
     with pytest.raises(UsageError, match="this is no pointer"):
         pointers.write(path, Pointer(STABLE))
     assert path.read_bytes() == content
+
+
+def test_who_could_read_it_can_read_what_is_written_by_a_process_that_keeps_its_files_to_itself(path: Path) -> None:
+    path.chmod(0o664)
+    before = os.umask(0o077)
+    try:
+        pointers.write(path, pointers.load(path).rolled_back())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
 
 
 def test_a_pointer_that_is_not_there(tmp_path: Path) -> None:
