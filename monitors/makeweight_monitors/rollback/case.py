@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Stage = Literal["observing", "rolling_back", "rolled_back", "failed", "promoted"]
@@ -75,6 +75,8 @@ class Case:
     """When it got that share."""
     good_since: float | None = None
     """Since when every look found it good enough for more."""
+    good_at: float | None = None
+    """When one of the last looks found so."""
     blind_since: float | None = None
     """Since when nothing is known."""
     deed: Deed | None = None
@@ -84,6 +86,17 @@ class Case:
     """What that was about, as `machine.Step` has it."""
     configured: float | None = None
     """Of the traffic, what the target began with as the rollback was decided; None: it does not tell."""
+
+    def not_after(self, time: float) -> Case:
+        """With no time later than this one: a clock that went back tells of some, and nothing would come to its end."""
+        deed = self.deed
+        if deed is not None:
+            answered = deed.answered
+            if answered is not None and answered.time > time:
+                answered = replace(answered, time=time)
+            deed = replace(deed, begun=min(deed.begun, time), answered=answered)
+        blind, good = (None if one is None else min(one, time) for one in (self.blind_since, self.good_since))
+        return replace(self, since=min(self.since, time), blind_since=blind, good_since=good, deed=deed)
 
     @property
     def latched(self) -> bool:

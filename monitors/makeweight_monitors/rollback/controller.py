@@ -329,7 +329,7 @@ class Controller:
     def _mute(self) -> None:
         """Nothing can be written down, so nothing is decided: what is declared for silence holds of that as well."""
         now, policy = self.clock(), self.policy
-        self._mute_since = now if self._mute_since is None else self._mute_since
+        self._mute_since = now if self._mute_since is None else min(self._mute_since, now)
         for_ = now - self._mute_since
         if self.dry or policy.on("journal") != "rollback" or for_ < policy.silence_for:
             return

@@ -86,6 +86,7 @@ def step(case: Case, event: Event, policy: Policy) -> Step:
 
 
 def _looked(case: Case, seen: Seen, policy: Policy) -> Step:
+    case = case.not_after(seen.time)
     blind_since = None if not seen.blind else case.blind_since if case.blind_since is not None else seen.time
     case = replace(case, blind_since=blind_since)
     if case.latched:
@@ -183,8 +184,8 @@ def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
         said = f"holds {case.canary} at {share:.0%}: {'; '.join(one.sentence for one in objections)}"
         topic = f"holds at {share}: {' '.join(one.what for one in objections)}"
         return Step(replace(case, good_since=None), sentence=said, topic=topic)
+    case = _good(case, seen.time, policy)
     good_since = seen.time if case.good_since is None else case.good_since
-    case = replace(case, good_since=good_since)
     if seen.time - good_since < policy.step_for:
         return Step(
             case, sentence=f"{case.canary} does well at {share:.0%}; more after {policy.step_for:.0f} s of that"
@@ -196,6 +197,16 @@ def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
     if further >= 1:
         return _begin(case, seen, "promote", 1.0, f"promotes {case.canary}, which has {share:.0%}: {ground}")
     return _begin(case, seen, "step", further, f"gives {case.canary} {further:.0%} after {share:.0%}: {ground}")
+
+
+def _good(case: Case, time: float, policy: Policy) -> Case:
+    """Found good enough once more. Where nobody looked for a while, since the controller or its machine stood still, it
+    is not known to have been so all the time."""
+    last = case.good_since if case.good_at is None else case.good_at
+    if case.good_since is None or last is None or not 0 <= time - last <= policy.gap:
+        return replace(case, good_since=time, good_at=time)
+    # not at each look: what differs is written down, and handed to other controllers
+    return replace(case, good_at=time) if time - last > policy.gap / 3 else case
 
 
 def _further(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:

@@ -19,6 +19,8 @@ class Policy:
     """The shares of the traffic that a canary goes through, rising; with all of it, it becomes stable. Empty: none."""
     step_for: float = 3600.0
     """For how long every look has to find it good enough, at each share."""
+    gap: float = 60.0
+    """Of looks that are further apart none says anything of the time between them."""
     cooldown: float = 3600.0
     """After a rollback no canary of the model goes further for so long."""
     silence: Silence | Mapping[Blindness, Silence] = "hold"

@@ -36,7 +36,8 @@ def against(canary: Canary, seen: Seen, policy: Policy) -> Iterator[Objection]:
     """Every reason not to go on; none: nothing speaks against it, and something for it."""
     if seen.held:
         yield Objection("held", f"held by {seen.held}")
-    if seen.last_rollback is not None and seen.time - seen.last_rollback < policy.cooldown:
+    # by a clock that went back it is still to come; years ahead, it would never be over
+    if seen.last_rollback is not None and abs(seen.time - seen.last_rollback) < policy.cooldown:
         ago = seen.time - seen.last_rollback
         yield Objection("cooldown", f"the last rollback is {ago:.0f} s ago, and the cooldown {policy.cooldown:.0f} s")
     if seen.breakers:

@@ -272,8 +272,8 @@ def test_a_step_that_the_target_refuses_waits_for_nobody_who_holds(
     one.prometheus.answers = {names.DROP_HIGH: 0.002}
     with monkeypatch.context() as patched:
         patched.setattr(one.target, "set", refuses)
-        for _ in range(3):
-            one.tick(later=100.0)
+        for _ in range(4):
+            one.tick(later=50.0)
     assert "the step did not succeed, and is tried again: busy" in one.lines()[-1]
     one.controller.order("hold", "Ada", "odd", ("n" * 16, 9e9))
     one.tick(later=100.0)
@@ -568,7 +568,7 @@ def test_held_it_goes_no_further_and_is_still_rolled_back(one: Controlled) -> No
     assert one.share == 0.05
     one.controller.order("resume", "Ada", "over", ("n2", 9e9))
     for _ in range(3):
-        one.tick(later=100.0)
+        one.tick(later=50.0)
     assert one.share == 0.25
     one.controller.order("hold", "Ada", "demo", ("n3", 9e9))
     one.prometheus.asks()

@@ -18,7 +18,7 @@ from makeweight_monitors.rollback.seen import Alerting, Placement
 from makeweight_monitors.rules import names
 
 DEED = Deed("rollback", 0.0, 1000.0)
-GOOD = replace(OBSERVED, good_since=1000.0)
+GOOD = replace(OBSERVED, good_since=1000.0, good_at=1090.0)
 SHADOWED = Placement(0.0, CANARY.sha256, CANARY.attempt, shadowed=True)
 
 
@@ -300,6 +300,13 @@ STEPS = {
     ),
     "good for too short": (GOOD, Looked(seen(1099)), "observing", "nothing", "does well at 5%"),
     "good for long enough": (GOOD, Looked(seen(1100)), "observing", "set", "every look of 100 s"),
+    "good, and nobody looked for a while": (
+        replace(GOOD, good_at=1039.0),
+        Looked(seen(1100)),
+        "observing",
+        "nothing",
+        "does well at 5%",
+    ),
     "good at half of the traffic is promoted": (
         replace(GOOD, share=0.5),
         Looked(seen(1100, 0.5)),
@@ -403,6 +410,21 @@ def test_one_step(case: Case, event: machine.Event, stage: str, action: str, say
     assert (step.case.stage, step.action) == (stage, action)
     assert says in step.sentence
     assert bool(says) == bool(step.sentence)
+
+
+def test_a_clock_that_went_back_keeps_nothing_from_its_end() -> None:
+    policy = replace(POLICY, silence="rollback", silence_for=100.0)
+    unseen = replace(OBSERVED, blind_since=9000.0)
+    for time, action in ((2000, "nothing"), (2099, "nothing"), (2100, "set")):
+        step = machine.step(unseen, Looked(seen(time, blind="no answer")), policy)
+        unseen = step.case
+        assert step.action == action
+    answering = rolling(phase="read_back", begun=9000.0, answered=Answered(9000.0, 500.0))
+    for time, stage in ((2000, "rolling_back"), (2000 + POLICY.confirm_within, "failed")):
+        answering = machine.step(answering, Looked(seen(time, 0.0, answered=Answered(time, 500.0 + time))), POLICY).case
+        assert answering.stage == stage
+    for last, action in ((9e9, "set"), (1099.0 + POLICY.cooldown, "nothing")):
+        assert machine.step(GOOD, Looked(seen(1100, last_rollback=last)), POLICY).action == action
 
 
 def test_whom_somebody_let_in_again_stays_so_when_the_proxy_begins_anew() -> None:
