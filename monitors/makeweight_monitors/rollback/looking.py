@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from makeweight_base.errors import MakeweightError
+from makeweight_base.errors import EnvironmentFailed, MakeweightError
 from makeweight_monitors import durations, metrics
 from makeweight_monitors.prometheus.queries import Client, Group
 from makeweight_monitors.rollback.case import Answered, Canary, attempt
@@ -26,6 +26,8 @@ MISSED = 4
 """So many evaluations that did not come are silence."""
 _ANSWERED = f'__name__=~"{metrics.PREDICTIONS.series}|{metrics.FAILED.series}"'
 _MISSED_NOW = "on (job, instance) up == 0"
+_STRANGE = (KeyError, TypeError, ValueError, IndexError)
+"""What reading an answer raises that has another form."""
 COUNTED = {
     "failures": (metrics.PREDICTIONS.series, (CANARY,), names.FAILURES.evalue),
     "paired": (metrics.PAIRED.series, (), names.PAIRS.evalue),
@@ -50,8 +52,14 @@ class Looking:
         files; where none is, those of lately; where several are, those that answer, if any does. None without a file.
 
         Raises:
-            EnvironmentFailed, UsageError: Prometheus does not answer.
+            EnvironmentFailed, UsageError: Prometheus does not answer, or in another form.
         """
+        try:
+            return self._serving()
+        except _STRANGE as error:
+            raise EnvironmentFailed(_another_form(error), where=self.client.url) from error
+
+    def _serving(self) -> list[Canary]:
         series = selector(metrics.UP.series, *self._of, CANARY)
         of = "group by (sha256, attempt, revision)"
         found = self._canaries(f"{of} ({_scraped(series)})")
@@ -83,9 +91,8 @@ class Looking:
             return self._looked(canary, seen)
         except MakeweightError as error:
             return replace(seen, blind=f"Prometheus does not answer: {error.what}", blindness="prometheus")
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            said = f"Prometheus' answer has another form: {type(error).__name__}"
-            return replace(seen, blind=said, blindness="prometheus")
+        except _STRANGE as error:
+            return replace(seen, blind=_another_form(error), blindness="prometheus")
 
     def _looked(self, canary: Canary, seen: Seen) -> Seen:
         own = (*self._of, equals("sha256", canary.sha256), _attempt_is(canary.attempt))
@@ -200,6 +207,10 @@ class Looking:
         """Where the alerts on it are drawn."""
         asked = selector("ALERTS", equals("model", self.model), equals("sha256", canary.sha256))
         return f"{self.client.url}/graph?g0.expr={quote(asked)}&g0.tab=0&g0.range_input=6h"
+
+
+def _another_form(error: Exception) -> str:
+    return f"Prometheus' answer has another form: {type(error).__name__}"
 
 
 def _blank(found: Mapping[str, float]) -> str | None:

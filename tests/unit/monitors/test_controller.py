@@ -535,6 +535,28 @@ def test_of_two_that_are_scraped_the_one_that_answers_is_meant(
     assert "[120s]) > 0)" in asked[-1]
 
 
+def test_an_answer_of_another_form_is_silence_where_what_is_scraped_tells_the_canary_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of a proxy in front of Prometheus."""
+    one = Controlled(tmp_path, replace(POLICY, silence="rollback"))
+    canary = of_no_file(one, monkeypatch)
+    looking = one.controller.looking
+    monkeypatch.setattr(looking, "serving", lambda: [canary])
+    one.tick()
+    monkeypatch.delattr(looking, "serving")
+
+    def strange(expression: str, at: float | None = None) -> list[Sample]:
+        raise KeyError("data")
+
+    monkeypatch.setattr(one.prometheus, "query", strange)
+    one.tick(later=5.0)
+    assert (one.controller.health.blind, one.share) == ("Prometheus' answer has another form: KeyError", 0.05)
+    one.tick(later=POLICY.silence_for)
+    assert one.share == 0.0
+    one.end()
+
+
 def test_a_target_that_fails_as_no_target_should_is_told(one: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     def strange() -> Placement:
         raise KeyError("spec")
