@@ -26,8 +26,11 @@ _FOLDERS = (_AT.artifact("x").parent, _AT.outcomes("x").parent.parent, _AT.repor
 _OURS = (CONFIG, PIPELINE, LOCK, OWN, *map(str, _FOLDERS))
 _PASSED_OVER = frozenset({".git", ".dvc", "__pycache__"})
 
+_LISTING = frozenset({"os.listdir", "os.scandir"})
 _names: dict[str, set[str]] = {}
 """What was opened for reading since `watch`, by folder."""
+_listed: set[str] = set()
+"""Folders in which somebody looked what there is: one file more may be another answer."""
 
 
 @cache
@@ -37,6 +40,8 @@ def watch() -> None:
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _LISTING:
+        _note_folder(arguments[0])
     if event != "open":
         return
     path, _, flags = arguments
@@ -49,23 +54,33 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
             names.add(name)
 
 
+def _note_folder(path: object) -> None:
+    # imports look so as well, and what they may find counts by itself; two frames up, as the hook is one
+    if not isinstance(path, str | bytes) or "importlib" in sys._getframe(2).f_code.co_filename:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        _listed.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
+
+
 def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None]:
     """sha256 of the files of the work tree that were read in this process and that makeweight.yaml does not name, by
-    their path from the project's folder. Of a folder with many of them, the folder, without a hash.
+    their path from the project's folder. Of a folder with many of them, or one that was listed, the folder, without a
+    hash.
 
     Args:
         besides: files that are known to have been executed.
     """
     folder = declared.root.resolve()
     found: dict[str, str | None] = {}
-    for place in own(folder, list(_names)):
+    for place in own(folder, [*_names, *_listed]):
         at = Path(os.path.relpath(place, folder)).as_posix()
         steps = set(at.split("/"))
         if steps & _PASSED_OVER:
             continue
         files = _files(declared, folder, at, besides)
         few = list(islice(files, MOST + 1))
-        if len(few) > MOST and not steps <= {".", ".."}:
+        many = len(few) > MOST or (str(place) in _listed and bool(undeclared((*declared.named, *_OURS), [at])))
+        if many and not steps <= {".", ".."}:
             found[at] = None
             continue
         for path in (*few, *files):
@@ -74,7 +89,7 @@ def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None
 
 
 def _files(declared: Declared, folder: Path, at: str, besides: Collection[str]) -> Iterator[str]:
-    names = sorted(_names[os.path.normpath(folder / at)])
+    names = sorted(_names.get(os.path.normpath(folder / at), ()))
     paths = (posixpath.normpath(posixpath.join(at, name)) for name in names)
     for path in undeclared((*declared.named, *_OURS), paths):
         if path not in besides and (folder / path).is_file():

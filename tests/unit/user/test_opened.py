@@ -32,6 +32,9 @@ def load():
     for path in ("../labels.csv", b"../named/in.txt", "../m.onnx", "../../above.txt", "/dev/null"):
         open(path).read()
     exec(open("../run.txt").read())
+    for name in os.listdir("few"):
+        open(f"few/{name}").read()
+    list(pathlib.Path("../named").iterdir())
     for number in range(20):
         pathlib.Path(f"many/{number}.txt").read_text()
     open("../gone.txt", "w+").close()
@@ -53,7 +56,15 @@ def load():
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "tree/project"
-    texts = ("labels.csv", "named/in.txt", "m.onnx", "../above.txt", "artifacts/made.txt", "../.git/HEAD")
+    texts = (
+        "labels.csv",
+        "named/in.txt",
+        "m.onnx",
+        "../above.txt",
+        "artifacts/made.txt",
+        "../.git/HEAD",
+        "deep/few/one.txt",
+    )
     many = (f"deep/many/{number}.txt" for number in range(20))
     code = {"load.py": LOAD, "helping.py": "x = 1\n", "run.txt": "y = 2\n"}
     for path, text in {**dict.fromkeys((*texts, *many), "text"), **code}.items():
@@ -62,9 +73,15 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def test_what_was_read_and_nothing_names_is_told_and_of_a_full_folder_the_folder(project: Path) -> None:
+def test_what_was_read_and_nothing_names_is_told_and_of_a_full_or_listed_folder_the_folder(project: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(project)], cwd=project, capture_output=True, text=True, check=True
     )
     text, run = (hashlib.sha256(each).hexdigest() for each in (b"text", b"y = 2\n"))
-    assert json.loads(done.stdout) == {"labels.csv": text, "../above.txt": text, "run.txt": run, "deep/many": None}
+    assert json.loads(done.stdout) == {
+        "labels.csv": text,
+        "../above.txt": text,
+        "run.txt": run,
+        "deep/few": None,
+        "deep/many": None,
+    }
