@@ -6,7 +6,7 @@ import contextlib
 import os
 import posixpath
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,8 @@ MOST = 8
 """Files of one folder that are named one by one; of more, the folder is."""
 _KEPT = 1000
 """Names that are kept of one folder."""
+_LARGEST = 100 << 20
+"""Bytes of a file that is hashed: GitHub takes no larger one into git, and what DVC brings has its own hash."""
 _AT = Layout(Path())
 _FOLDERS = (_AT.artifact("x").parent, _AT.outcomes("x").parent.parent, _AT.reports, _AT.shipped)
 _OURS = (CONFIG, PIPELINE, LOCK, OWN, *map(str, _FOLDERS))
@@ -64,8 +66,8 @@ def _note_folder(path: object) -> None:
 
 def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None]:
     """sha256 of the files of the work tree that were read in this process and that makeweight.yaml does not name, by
-    their path from the project's folder. Of a folder with many of them, or one that was listed, the folder, without a
-    hash.
+    their path from the project's folder; None of a large one. Of a folder with many of them, or one that was listed,
+    the folder, without a hash.
 
     Args:
         besides: files that are known to have been executed.
@@ -77,20 +79,19 @@ def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None
         steps = set(at.split("/"))
         if steps & _PASSED_OVER:
             continue
-        files = _files(declared, folder, at, besides)
+        files = _files(declared, at, _names.get(str(place), ()), besides)
         few = list(islice(files, MOST + 1))
         many = len(few) > MOST or (str(place) in _listed and bool(undeclared((*declared.named, *_OURS), [at])))
         if many and not steps <= {".", ".."}:
             found[at] = None
             continue
         for path in (*few, *files):
-            found[path] = sha256_of(folder / path)
+            found[path] = sha256_of(folder / path) if (folder / path).stat().st_size <= _LARGEST else None
     return found
 
 
-def _files(declared: Declared, folder: Path, at: str, besides: Collection[str]) -> Iterator[str]:
-    names = sorted(_names.get(os.path.normpath(folder / at), ()))
-    paths = (posixpath.normpath(posixpath.join(at, name)) for name in names)
+def _files(declared: Declared, at: str, names: Iterable[str], besides: Collection[str]) -> Iterator[str]:
+    paths = [posixpath.normpath(posixpath.join(at, name)) for name in names]
     for path in undeclared((*declared.named, *_OURS), paths):
-        if path not in besides and (folder / path).is_file():
+        if path not in besides and (declared.root / path).is_file():
             yield path
