@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from makeweight.ci.commit import upwards
 from makeweight.ci.git import Git
 from makeweight.decide import verdict
 from makeweight.decide.verdict import Verdict
@@ -34,7 +33,7 @@ def otherwise(git: Git, revision: str, found: Verdict) -> str | None:
         claimed = None if content is None else verdict.loads(content.decode(errors="replace"), PLACE)
     except UsageError:
         return None
-    told = [] if claimed is None else [*_facts(claimed.provenance, found.provenance, git), *_figures(claimed, found)]
+    told = [] if claimed is None else [*_facts(claimed.provenance, found.provenance), *_figures(claimed, found)]
     more = f" and {len(told) - _MOST_TOLD} more" if len(told) > _MOST_TOLD else ""
     return f"{', '.join(told[:_MOST_TOLD])}{more}" if told else None
 
@@ -53,7 +52,7 @@ def brought(git: Git, base: str, found: Verdict) -> list[str]:
     ]
 
 
-def _facts(told: Mapping[str, Any], known: Mapping[str, Any], git: Git) -> Iterator[str]:
+def _facts(told: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
     """What stands in its provenance. What it does not tell is measured, or told, by the change after it."""
     models = _mapping(known, "artifacts")
     claims = _mapping(told, "artifacts").items()
@@ -63,18 +62,12 @@ def _facts(told: Mapping[str, Any], known: Mapping[str, Any], git: Git) -> Itera
         yield "recipes that failed"
     if told.get("code") is not None and _mapping(known, "code").keys() - _mapping(told, "code").keys():
         yield "the code that ran"
-    lost = _mapping(known, "read").keys() - _mapping(told, "read").keys()
-    if told.get("read") is not None and any(_is_held(git, path) for path in lost):
+    if told.get("read") is not None and _mapping(known, "read").keys() - _mapping(told, "read").keys():
         yield "the files that were read"
     if known.get("test_examples") not in (None, told.get("test_examples")):
         yield "the test examples"
     if None not in (told.get("pipeline"), known.get("pipeline")) and told["pipeline"] != known["pipeline"]:
         yield "the code around the models"
-
-
-def _is_held(git: Git, path: str) -> bool:
-    """Whether a path is git's or DVC's: what a run finds on its machine alone, such as a download, no change alters."""
-    return any(map(git.tracked, (path, *(f"{above}.dvc" for above in upwards(path)))))
 
 
 def _figures(claimed: Verdict, found: Verdict) -> Iterator[str]:

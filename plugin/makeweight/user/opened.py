@@ -14,6 +14,7 @@ from pathlib import Path
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG, LOCK, OWN, PIPELINE, Layout
 from makeweight.user.declared import Declared
+from makeweight.user.held import held
 from makeweight.user.own import own
 from makeweight.user.ran import undeclared
 
@@ -65,7 +66,7 @@ def _note_folder(path: object) -> None:
 
 
 def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None]:
-    """sha256 of the files of the work tree that were read in this process and that makeweight.yaml does not name, by
+    """sha256 of the files of the repository that were read in this process and that makeweight.yaml does not name, by
     their path from the project's folder; None of a large one. Of a folder with many of them, or one that was listed,
     the folder, without a hash.
 
@@ -73,7 +74,7 @@ def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None
         besides: files that are known to have been executed.
     """
     folder = declared.root.resolve()
-    found: dict[str, str | None] = {}
+    found: list[str] = []
     for place in own(folder, [*_names, *_listed]):
         at = Path(os.path.relpath(place, folder)).as_posix()
         steps = set(at.split("/"))
@@ -83,11 +84,14 @@ def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None
         few = list(islice(files, MOST + 1))
         many = len(few) > MOST or (str(place) in _listed and bool(undeclared((*declared.named, *_OURS), [at])))
         if many and not steps <= {".", ".."}:
-            found[at] = None
-            continue
-        for path in (*few, *files):
-            found[path] = sha256_of(folder / path) if (folder / path).stat().st_size <= _LARGEST else None
-    return found
+            found.append(at)
+        else:
+            found += (*few, *files)
+    return {path: _hash(folder / path) for path in sorted(held(folder, found))} if found else {}
+
+
+def _hash(path: Path) -> str | None:
+    return sha256_of(path) if path.is_file() and path.stat().st_size <= _LARGEST else None
 
 
 def _files(declared: Declared, at: str, names: Iterable[str], besides: Collection[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ FACTS = {
     "artifacts": {"baseline": "b", "int8": "i"},
     "failed": {},
     "code": {"mine/data.py": "d", "mine/net.py": "n"},
-    "read": {"words/en.txt": "w", "downloads/x": "x"},
+    "read": {"words/en.txt": "w", "words/de.txt": "d"},
     "test_examples": "t",
     "pipeline": {"sources": "s", "raw": None},
 }
@@ -36,9 +36,7 @@ FOUND = told(FACTS, *FIGURES)
 def git(**verdicts: Verdict | str) -> Any:
     """One whose commits hold these as their verdict.json."""
     texts = {name: each if isinstance(each, str) else verdict.dumps(each) for name, each in verdicts.items()}
-    return SimpleNamespace(
-        read=lambda commit, _: texts[commit].encode() if commit in texts else None, tracked=lambda at: at == "words.dvc"
-    )
+    return SimpleNamespace(read=lambda commit, _: texts[commit].encode() if commit in texts else None)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +47,7 @@ def git(**verdicts: Verdict | str) -> Any:
         ({"artifacts": {"int8": None}, "code": None, "pipeline": None}, FIGURES, None),
         ({"failed": {"int8": "no memory"}}, FIGURES, "recipes that failed"),
         ({"code": {"mine/data.py": "d"}}, FIGURES, "the code that ran"),
-        ({"read": {"downloads/x": "x"}}, FIGURES, "the files that were read"),
-        ({"read": {"words/en.txt": "w"}}, FIGURES, None),
+        ({"read": {"words/en.txt": "w"}}, FIGURES, "the files that were read"),
         ({"read": None}, FIGURES, None),
         ({"test_examples": None}, FIGURES, "the test examples"),
         ({"pipeline": {"sources": "of the next change", "raw": None}}, FIGURES, "the code around the models"),
@@ -66,7 +63,7 @@ def git(**verdicts: Verdict | str) -> Any:
     ],
     ids=[
         *("the same", "another model", "nothing is told", "a recipe that did not fail", "code is left out"),
-        *("a file is left out", "a download is left out", "nothing is told of files"),
+        *("a file is left out", "nothing is told of files"),
         *("no examples", "other code around", "another size", "both sizes", "a clock's figures"),
         *("a variant that is gone", "many"),
     ],

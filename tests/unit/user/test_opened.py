@@ -32,6 +32,8 @@ def load():
     for path in ("../labels.csv", b"../named/in.txt", "../m.onnx", "../../above.txt", "/dev/null"):
         open(path).read()
     exec(open("../run.txt").read())
+    for path in ("prepared/one.txt", "../brought/one.txt", "../downloads/one.txt"):
+        open(path).read()
     for name in os.listdir("few"):
         open(f"few/{name}").read()
     list(pathlib.Path("../named").iterdir())
@@ -53,6 +55,10 @@ def load():
 """
 
 
+UNHELD = ("project/deep/prepared/one.txt", "project/brought/one.txt", "project/downloads/one.txt")
+"""What a stage makes, what DVC brings, and what nobody knows of."""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "tree/project"
@@ -62,14 +68,18 @@ def project(tmp_path: Path) -> Path:
         "m.onnx",
         "../above.txt",
         "artifacts/made.txt",
-        "../.git/HEAD",
         "deep/few/one.txt",
+        *(path.removeprefix("project/") for path in UNHELD),
     )
     many = (f"deep/many/{number}.txt" for number in range(20))
     code = {"load.py": LOAD, "helping.py": "x = 1\n", "run.txt": "y = 2\n"}
     for path, text in {**dict.fromkeys((*texts, *many), "text"), **code}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
+    (root / "brought.dvc").touch()
+    (root / "deep/.gitignore").write_text("/prepared\n")
+    for command in (("init", "-q"), ("add", "-A"), ("rm", "-q", "--cached", "--ignore-unmatch", *UNHELD)):
+        subprocess.run(("git", *command), cwd=root.parent, check=True)
     return root
 
 
@@ -84,4 +94,6 @@ def test_what_was_read_and_nothing_names_is_told_and_of_a_full_or_listed_folder_
         "run.txt": run,
         "deep/few": None,
         "deep/many": None,
+        "deep/prepared/one.txt": text,
+        "brought/one.txt": text,
     }

@@ -29,10 +29,6 @@ class Compared:
         """Whether a file, by its path from the project's folder, is at the base as it is here."""
         return self.before is None or self.before.commit.held(path) == self.now.commit.held(path)
 
-    def holds(self, path: str) -> bool:
-        """Whether anything is at a path from the project's folder, of git's or DVC's."""
-        return self.now.has(self.now.commit.whole(path))
-
 
 def compare(run: Run, project: Project, sha: str | None) -> Compared:
     """The checkout beside the base, by what git holds of both.
