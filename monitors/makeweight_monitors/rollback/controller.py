@@ -94,6 +94,9 @@ class Controller:
             self._mute()
         except MakeweightError as error:
             self._trouble(str(error), "target")
+        finally:
+            if self.dry:  # one that acts may begin at any time, and would stand by for ever
+                self.lease.give_back()
         return self.health
 
     def order(self, order: str, who: str, reason: str, nonce: tuple[str, float]) -> str | None:

@@ -707,6 +707,18 @@ def test_the_lease_is_free_once_its_process_ended(tmp_path: Path) -> None:
         FileLease(tmp_path / "no folder" / "lease").take()
 
 
+def test_a_dry_run_makes_way_for_one_that_acts(tmp_path: Path) -> None:
+    dry, one = Controlled(tmp_path, dry=True), Controlled(tmp_path)
+    for each in (dry, one):
+        each.prometheus.asks()
+        each.tick()
+    assert (one.share, one.controller.health.leads) == (0.0, True)
+    dry.tick()
+    assert not dry.controller.health.leads
+    dry.end()
+    one.end()
+
+
 def test_a_lease_whose_file_was_removed_is_had_by_one_of_two(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     one, other = (FileLease(tmp_path / "state" / "lease") for _ in range(2))
