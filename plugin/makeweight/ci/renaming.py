@@ -12,7 +12,8 @@ from makeweight.project.project import Project
 def renamed(project: Project, base: Base, made: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """The variants that only have another name now: the base's name of each by the one that it has here.
 
-    That is one whose recipe and runtime, or whose artifact, is that of a variant that is not declared any more.
+    That is one whose recipe and runtime, or whose artifact, is that of a variant that is not declared any more, or that
+    ships where that did.
 
     Args:
         made: sha256 of what was made here, by variant, as far as it is known.
@@ -26,6 +27,9 @@ def renamed(project: Project, base: Base, made: Mapping[str, str | None] | None 
         if was is not None:
             found[name] = was
             gone.remove(was)
+    was, now = base.project.ship, project.ship
+    if was in gone and now in project.variants and now not in base.project.variants and now not in found:
+        found[now] = was  # whatever it is made by: what users get is held against what they had
     return found
 
 

@@ -122,16 +122,17 @@ def test_an_edited_program_of_a_device_is_told(hub: Hub) -> None:
 
 
 @attack(
-    "a variant that has grown gets a new name, so that there is nothing to compare it with",
-    "where its recipe or its bytes are those of a variant that is gone, it is held against what that was, and told as "
-    "renamed",
+    "a variant that has grown gets a new name, and with it another recipe, so that there is nothing to compare it with",
+    "where it ships in the place of one that is gone, or its recipe or its bytes are those of one, it is held against "
+    "what that was, and told as renamed",
 )
 def test_a_variant_under_a_new_name_is_held_against_what_it_was(hub: Hub) -> None:
     hub.change("main", hub.config(GROWTH, ("    max_ratio: 0.3\n", "    max_ratio: 0.3\n    max_regression: 5 %\n")))
 
     def edit(root: Path) -> None:
         widen(root / "tiny.onnx")
-        hub.config(("  int8:\n", "  small:\n"), ("ship: int8", "ship: small"))(root)
+        other = ("{method: dynamic}", "{method: dynamic, per_channel: false}")
+        hub.config(("  int8:\n", "  small:\n"), other, ("ship: int8", "ship: small"))(root)
 
     hub.change("renamed", edit)
     run = hub.pull_request("renamed")

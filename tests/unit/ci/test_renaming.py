@@ -23,6 +23,16 @@ def test_another_recipe_under_another_name_is_new_unless_its_bytes_are_the_same(
     assert renamed(head, base, {"small": "i", "other": "o"}) == {"small": "int8"}
 
 
+def test_what_ships_in_the_place_of_one_that_is_gone_is_held_against_that_whatever_it_is_made_by(made: Made) -> None:
+    base = base_of(made(("seed: 0", "seed: 0\nship: int8")))
+    small = made(NEW, OTHER, ("seed: 0", "seed: 0\nship: small"))
+    assert renamed(small, base) == {"small": "int8"}
+    assert earlier(small, base) == {"small": "int8", "other": "other"}
+    assert renamed(made(NEW, OTHER, ("seed: 0", "seed: 0\nship: other")), base) == {}
+    beside = made((NEW[0], NEW[0] + NEW[1].replace(*OTHER)), ("seed: 0", "seed: 0\nship: small"))
+    assert renamed(beside, base) == {}
+
+
 def test_a_copy_beside_the_one_that_stays_is_not_renamed_and_held_against_it_too(made: Made) -> None:
     """Else `ship: best` would find one that nothing says has grown."""
     base, both = base_of(made()), made((NEW[0], NEW[0] + NEW[1]))
