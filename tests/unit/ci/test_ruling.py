@@ -244,3 +244,10 @@ def test_a_base_whose_budget_nobody_can_read_is_no_base_without_one(made: Made) 
     assert decided(waiver("budget")).verdict == "pass"
     assert decided(waiver("size.max_ratio")).verdict == "inconclusive"
     assert decided(landed=True).verdict == "pass"
+
+
+def test_code_and_files_that_no_source_names_are_told_apart_and_not_all_by_name() -> None:
+    ran, read = gate.undeclared(["a.py"], [f"{number}.csv" for number in range(7)])
+    assert ran.startswith("Code of this repository ran that `sources` does not name: `a.py`. A change there")
+    assert "were read that `sources` does not name: `0.csv`, `1.csv`, `2.csv`, `3.csv`, `4.csv` and 2 more." in read
+    assert gate.undeclared([], []) == []
