@@ -146,7 +146,7 @@ class Segmentation:
 def _top(scores: NDArray[Any], layout: Layout | None) -> NDArray[np.int64]:
     """The class of each place, shape [examples, places]; `WRONG` where a score of it is no number."""
     axis = scores.ndim - 1 if layout == "last" else 1
-    top = scores.argmax(axis=axis)
+    top: NDArray[np.int64] = scores.argmax(axis=axis)
     if scores.dtype.kind == "f":
         top = np.where(np.isfinite(scores.max(axis=axis)) & np.isfinite(scores.min(axis=axis)), top, WRONG)
     return top.reshape(len(scores), -1)
