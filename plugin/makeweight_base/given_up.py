@@ -15,6 +15,9 @@ from typing import Self, TypeVar
 Found = TypeVar("Found")
 _at_work: set[threading.Thread] = set()
 """What has not come to its end yet, whether it is waited for or not."""
+_A_WAIT = 10.0
+"""Seconds that are waited without a break: of a time in which this process or its machine stood still, as after Ctrl-Z
+or with the lid closed, no more than that counts."""
 
 
 class TooLong(Exception):
@@ -46,7 +49,8 @@ class Aside:
         """
         found: list[Found] = []
         failed: list[BaseException] = []
-        ended = threading.Event()
+        ended = threading.Lock()  # an Event takes as long as a small model's inference
+        ended.acquire()
 
         def done() -> None:
             try:
@@ -54,11 +58,11 @@ class Aside:
             except BaseException as error:  # noqa: BLE001 - raised where it is waited for
                 failed.append(error)
             _at_work.discard(self._thread)
-            ended.set()
+            ended.release()
 
         _at_work.add(self._thread)
         self._asked.put(done)
-        if not ended.wait(seconds):
+        if not _released(ended, seconds):
             raise TooLong
         if failed:
             raise failed.pop()
@@ -68,6 +72,15 @@ class Aside:
         while (work := self._asked.get()) is not None:
             work()
             del work  # with what it was done on
+
+
+def _released(lock: threading.Lock, seconds: float) -> bool:
+    """Whether it is in that time."""
+    while not lock.acquire(timeout=min(seconds, _A_WAIT)):
+        seconds -= _A_WAIT
+        if seconds <= 0:
+            return False
+    return True
 
 
 def at_work() -> bool:

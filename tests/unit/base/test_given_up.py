@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -34,6 +36,23 @@ def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     mended.set()
     thread.join()
     assert not given_up.at_work()
+
+
+@pytest.mark.parametrize(
+    ("looks", "ended", "waited"),
+    [(2, True, [10.0, 10.0]), (4, False, [10.0, 10.0, 5.0])],
+    ids=["ends after it stood still", "never ends"],
+)
+def test_a_time_in_which_the_process_stood_still_is_one_wait(looks: int, ended: bool, waited: list[float]) -> None:
+    """As after Ctrl-Z: meanwhile the clock went on, and nothing could come to its end."""
+    told: list[float] = []
+
+    def acquire(timeout: float) -> bool:
+        told.append(timeout)
+        return len(told) == looks
+
+    lock: Any = SimpleNamespace(acquire=acquire)
+    assert (given_up._released(lock, 25.0), told) == (ended, waited)
 
 
 def test_a_process_ends_with_its_code_and_takes_nothing_down_under_what_it_gave_up() -> None:
