@@ -36,6 +36,8 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
             arrays = {name: data[name] for name in data.files if name != "target" or name in names}
     except OSError as error:
         raise UsageError(f"cannot be read as .npz: {reason(error)}", where=str(given)) from error
+    except MemoryError:  # it is as it should be
+        raise
     except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy please
         raise UsageError(
             "cannot be read as .npz: it is none, damaged, or holds Python objects",

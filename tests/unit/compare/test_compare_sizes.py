@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 
 from makeweight.artifact.ports import Port, Shape
+from makeweight.compare import inputs
 from makeweight.compare.models import shared_inputs
 from makeweight.compare.sizes import asked, sized
 from makeweight_base.errors import UsageError
@@ -119,3 +124,14 @@ def test_integers_that_one_alone_has_a_scale_for_are_the_same_to_both() -> None:
     for pair in ((scaled, plain), (plain, scaled)):
         assert shared_inputs(*pair).ports == [Port("x", ("N",), "int8")]
     assert shared_inputs(scaled, scaled).ports == list(scaled.inputs)
+
+
+def test_samples_that_memory_does_not_hold_are_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any, **__: Any) -> None:
+        raise MemoryError("Unable to allocate 8 GiB")
+
+    monkeypatch.setattr(np, "load", load)
+    with pytest.raises(MemoryError):
+        inputs.of(tmp_path / "real.npz", VOICE, {})
