@@ -24,7 +24,7 @@ class TooLong(Exception):
     """It has not come to its end in the time that it had, and was given up."""
 
 
-class Aside:
+class OtherThread:
     """A thread that does one thing after the other, until it is left as a context. Who waits for it hears Ctrl-C.
 
     It is of no use any more once something was given up.

@@ -18,7 +18,7 @@ from makeweight.user.opened import opened
 from makeweight.user.ran import ran
 from makeweight.user.split import Split
 from makeweight_base.errors import UsageError, at
-from makeweight_base.given_up import Aside
+from makeweight_base.given_up import OtherThread
 from makeweight_base.progress import Progress
 from makeweight_probe.answering import answering
 from makeweight_probe.outputs import outputs
@@ -51,8 +51,8 @@ def answer(
     asked = Asked(declared.task, declared.model.output, declared.root, scores)
     keeper, finite = TASKS[declared.task.kind].keeper(asked), []
     examples = inference.reading(model, split, batch)
-    with at(label), Aside() as aside:
-        session = Patient(aside, lambda: runtime.open(model), label)
+    with at(label), OtherThread() as thread:
+        session = Patient(thread, lambda: runtime.open(model), label)
         told = inference.outputs(runtime, session, model, examples, batch=batch, progress=progress, label=label)
         for answers, given in told:
             if given.targets is None:

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from makeweight_base.errors import EnvironmentFailed
-from makeweight_base.given_up import Aside, Found, TooLong
+from makeweight_base.given_up import Found, OtherThread, TooLong
 from makeweight_probe.answering import answering
 from makeweight_probe.session import Feeds, Session
 
@@ -30,16 +30,16 @@ class ModelGivenUp(EnvironmentFailed):
 class Patient:
     """A session that is given up where it takes too long."""
 
-    def __init__(self, aside: Aside, opened: Callable[[], Session], where: str) -> None:
+    def __init__(self, thread: OtherThread, opened: Callable[[], Session], where: str) -> None:
         """Args:
-            aside: where the model is at work.
+            thread: where the model is at work.
             opened: opens it.
             where: begins an error.
 
         Raises:
             ModelGivenUp: it is not opened in time. Besides, whatever `opened` raises.
         """
-        self._aside, self._where = aside, where
+        self._thread, self._where = thread, where
         self._ask = answering(self._done(opened, HANGS, "been opened"))
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
@@ -51,7 +51,7 @@ class Patient:
 
     def _done(self, work: Callable[[], Found], seconds: float, what: str) -> Found:
         try:
-            return self._aside.do(work, seconds)
+            return self._thread.do(work, seconds)
         except TooLong as error:
             raise ModelGivenUp(
                 f"the model has not {what} for {seconds:g} s, and was given up",

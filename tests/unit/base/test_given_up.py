@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from makeweight_base import given_up
-from makeweight_base.given_up import Aside, TooLong
+from makeweight_base.given_up import OtherThread, TooLong
 
 
-def test_what_is_done_aside_gives_what_it_gives_and_raises_what_it_raises() -> None:
-    with Aside() as aside:
-        threads = [aside.do(threading.current_thread, 60.0) for _ in range(2)]
+def test_what_another_thread_does_gives_what_it_gives_and_raises_what_it_raises() -> None:
+    with OtherThread() as thread:
+        threads = [thread.do(threading.current_thread, 60.0) for _ in range(2)]
         assert threads[0] is threads[1] is not threading.current_thread()
         with pytest.raises(ZeroDivisionError):
-            aside.do(lambda: 1 // 0, 60.0)
-        assert aside.do(lambda: "still there", 60.0) == "still there"
+            thread.do(lambda: 1 // 0, 60.0)
+        assert thread.do(lambda: "still there", 60.0) == "still there"
     given_up.leave(9)  # nothing was given up, so this process goes on
     threads[0].join()
 
@@ -29,8 +29,8 @@ def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
     at_work: set[threading.Thread] = set()
     monkeypatch.setattr(given_up, "_at_work", at_work)
     mended = threading.Event()
-    with Aside() as aside, pytest.raises(TooLong):
-        aside.do(mended.wait, 0.01)
+    with OtherThread() as other, pytest.raises(TooLong):
+        other.do(mended.wait, 0.01)
     (thread,) = at_work
     assert given_up.at_work()
     mended.set()
@@ -66,9 +66,9 @@ def test_a_process_ends_with_its_code_and_takes_nothing_down_under_what_it_gave_
         "library = Library()\n"
         "atexit.register(print, 'put in order')\n"
         "def verb(_):\n"
-        "    with given_up.Aside() as aside:\n"
+        "    with given_up.OtherThread() as thread:\n"
         "        try:\n"
-        "            aside.do(threading.Event().wait, 0.01)\n"
+        "            thread.do(threading.Event().wait, 0.01)\n"
         "        except given_up.TooLong:\n"
         "            raise EnvironmentFailed('it never answers')\n"
         "sys.exit(commandline.run('weigh', verb, argparse.Namespace()))\n"

@@ -117,8 +117,8 @@ def test_a_model_has_as_long_for_examples_at_once_as_for_so_many_alone() -> None
         given.append(seconds)
         return work()
 
-    aside: Any = SimpleNamespace(do=do)
-    session = Patient(aside, lambda: Runtime(np.zeros(1)), "half on test")
+    thread: Any = SimpleNamespace(do=do)
+    session = Patient(thread, lambda: Runtime(np.zeros(1)), "half on test")
     for count in (1, 4, 64):
         session.run({"x": np.zeros((count, 3)), "scale": np.float32(1)})  # type: ignore[dict-item]
     assert given == [HANGS, HANGS, HANGS, 64 * EACH]
