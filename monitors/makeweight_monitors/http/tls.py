@@ -61,14 +61,14 @@ class Tls:
         return context
 
     def _now(self) -> _Stamp:
-        """What changes whenever one of the files does."""
+        """What changes whenever one of the files does, or who may read it."""
         found = []
         for path in (self._certificate, self._key, self._client_ca):
             try:
                 status = None if path is None else path.stat()
             except OSError:
                 status = None
-            found.append((0, 0, 0) if status is None else (status.st_mtime_ns, status.st_size, status.st_ino))
+            found.append((0, 0, 0) if status is None else (status.st_ctime_ns, status.st_size, status.st_ino))
         return tuple(found)
 
 

@@ -40,6 +40,26 @@ def test_a_certificate_that_took_the_place_of_another_is_shown_to_who_connects_t
         _shown(shown, tmp_path, first, key)
 
 
+def test_what_could_not_be_read_is_shown_once_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a key is put there by root and given to the server's user after that."""
+    certificate(tmp_path)
+    files = tmp_path / "server.pem", tmp_path / "server.key"
+    shown = tls.of(*files)
+    assert shown is not None
+    certificate(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(tls.Tls, "_read", _refused)
+        shown.renew()
+    files[1].chmod(0o640)
+    shown.renew()
+    second, key = (file.read_bytes() for file in files)
+    assert _shown(shown, tmp_path, second, key) == ssl.PEM_cert_to_DER_cert(second.decode())
+
+
+def _refused(_: tls.Tls) -> ssl.SSLContext:
+    raise UsageError("no certificate with its key: Permission denied")
+
+
 def _shown(server: tls.Tls, folder: Path, certificate: bytes, key: bytes) -> bytes | None:
     """What a client is shown that has this certificate, and believes no other."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
