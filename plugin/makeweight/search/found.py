@@ -47,7 +47,7 @@ class Found:
     baseline_figures: Sequence[Measurement]
     baseline: Manifest
     wanted: int
-    """Trials at most."""
+    """Trials that were asked for; the last that is begun may go beyond by less than one."""
     refused: int
     """Recipes that were proposed and make no sense in this project."""
     objection: str

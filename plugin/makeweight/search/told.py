@@ -60,7 +60,9 @@ def line(terms: Terms, trial: Trial, spent: float, wanted: int) -> str:
 
 def spent_words(report: Mapping[str, Any]) -> str:
     """`11.4 of 12 trials, 12 recipes of which count as a fifth each: they were given up for their untrained form`."""
-    spent, forms = f"{report['spent']:g} of {report['wanted']} trials", report["forms"]
+    # of a search with fewer trials than an earlier one had, as many as there are
+    wanted, forms = max(report["wanted"], int(report["spent"])), report["forms"]
+    spent = f"{report['spent']:g} of {wanted} trials"
     if not forms:
         return spent
     if forms == 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 import time
@@ -154,7 +153,7 @@ def run(
             search.why,
             figures,
             baseline,
-            max(wanted, math.ceil(search.spent)),
+            wanted,
             search.refused,
             search.objection,
             spent,

@@ -51,6 +51,13 @@ REPORT = {
             3.8,
             "3.8 of 12 trials, 4 recipes of which count as a fifth each: they were given up for their untrained form",
         ),
+        # of which 0.8 were spent on forms before the last whole one
+        (
+            4,
+            12.8,
+            "12.8 of 12 trials, 4 recipes of which count as a fifth each: they were given up for their untrained form",
+        ),
+        (0, 14.0, "14 of 14 trials"),
     ],
 )
 def test_what_was_spent_says_what_counts_less(forms: int, spent: float, said: str) -> None:
