@@ -78,8 +78,10 @@ def write_json(path: Path, content: Any, *, readable_as_before: bool = False) ->
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if readable_as_before and path.exists():
             before = path.stat()
-            with contextlib.suppress(OSError):  # of a group that this user is not in
-                os.chown(temporary, -1, before.st_gid)
+            for user in (before.st_uid, -1):  # only root keeps the user; others keep a group that they are in
+                with contextlib.suppress(OSError):
+                    os.chown(temporary, user, before.st_gid)
+                    break
             temporary.chmod(stat.S_IMODE(before.st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 

@@ -158,6 +158,22 @@ def test_who_could_read_it_can_read_what_is_written_by_a_process_that_keeps_its_
     assert stat.S_IMODE(path.stat().st_mode) == 0o664
 
 
+@pytest.mark.parametrize("root", [True, False])
+def test_whose_file_it_was_can_read_what_root_writes(path: Path, monkeypatch: pytest.MonkeyPatch, root: bool) -> None:
+    """Of one that its owner alone may read, say; who is not root can keep the group at the most."""
+    asked = []
+
+    def chown(_: Path, user: int, group: int) -> None:
+        asked.append((user, group))
+        if user != -1 and not root:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "chown", chown)
+    before = path.stat()
+    pointers.write(path, pointers.load(path).rolled_back())
+    assert asked == [(before.st_uid, before.st_gid), (-1, before.st_gid)][: 1 if root else 2]
+
+
 def test_a_pointer_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such pointer"):
         pointers.load(tmp_path / "current.json")
