@@ -32,7 +32,9 @@ def load():
     for path in ("../labels.csv", b"../named/in.txt", "../m.onnx", "../../above.txt", "/dev/null"):
         open(path).read()
     exec(open("../run.txt").read())
-    for path in ("prepared/one.txt", "../brought/one.txt", "../downloads/one.txt"):
+    for path in ("prepared/one.txt", "../brought/one.txt", "../downloads/one.txt", "../new.txt"):
+        open(path).read()
+    for path in ("../module/one.txt", "../link/one.txt"):
         open(path).read()
     for name in os.listdir("few"):
         open(f"few/{name}").read()
@@ -55,8 +57,8 @@ def load():
 """
 
 
-UNHELD = ("project/deep/prepared/one.txt", "project/brought/one.txt", "project/downloads/one.txt")
-"""What a stage makes, what DVC brings, and what nobody knows of."""
+UNHELD = ("deep/prepared/one.txt", "brought/one.txt", "downloads/one.txt", "module/one.txt", "new.txt")
+"""What a stage makes, what DVC brings, what git is told to ignore besides, a submodule's, and what nobody added yet."""
 
 
 @pytest.fixture
@@ -69,7 +71,8 @@ def project(tmp_path: Path) -> Path:
         "../above.txt",
         "artifacts/made.txt",
         "deep/few/one.txt",
-        *(path.removeprefix("project/") for path in UNHELD),
+        "deep/behind/one.txt",
+        *UNHELD,
     )
     many = (f"deep/many/{number}.txt" for number in range(20))
     code = {"load.py": LOAD, "helping.py": "x = 1\n", "run.txt": "y = 2\n"}
@@ -77,8 +80,17 @@ def project(tmp_path: Path) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     (root / "brought.dvc").touch()
+    (root / "dvc.lock").write_text("stages:\n  prepare:\n    outs:\n    - path: deep/prepared\n")
+    (root / ".gitignore").write_text("/brought\n/downloads\n")
     (root / "deep/.gitignore").write_text("/prepared\n")
-    for command in (("init", "-q"), ("add", "-A"), ("rm", "-q", "--cached", "--ignore-unmatch", *UNHELD)):
+    (root / "link").symlink_to("deep/behind")
+    for command in (
+        ("init", "-q"),
+        ("add", "-A"),
+        ("rm", "-q", "--cached", "--ignore-unmatch", *(f"project/{path}" for path in UNHELD)),
+        ("init", "-q", "project/module"),
+        ("update-index", "--add", "--cacheinfo", f"160000,{'a' * 40},project/module"),
+    ):
         subprocess.run(("git", *command), cwd=root.parent, check=True)
     return root
 
@@ -96,4 +108,7 @@ def test_what_was_read_and_nothing_names_is_told_and_of_a_full_or_listed_folder_
         "deep/many": None,
         "deep/prepared/one.txt": text,
         "brought/one.txt": text,
+        "module/one.txt": text,
+        "link/one.txt": text,
+        "new.txt": text,
     }
