@@ -26,14 +26,14 @@ def held(root: Path, paths: Iterable[str]) -> set[str]:
     files = _of_git(root)
     if files is None:
         return listed
-    entries, folders = set(files), {above for file in files for above in _upwards(file)}
+    entries, folders = set(files), {above for file in files for above in upwards(file)}
     # nothing lies below a file: what is below an entry is behind a link, or a submodule's
     found = {
         path
         for path in listed
-        if path in folders or any(each in entries or f"{each}.dvc" in entries for each in _upwards(path))
+        if path in folders or any(each in entries or f"{each}.dvc" in entries for each in upwards(path))
     }
-    ignored = {path: {each for each in _upwards(path) if _is_ignored(root / each)} for path in listed - found}
+    ignored = {path: {each for each in upwards(path) if _is_ignored(root / each)} for path in listed - found}
     if any(ignored.values()):
         told = {posixpath.basename(path) for file in files if _is_dvcs(file) for path in _named(root / file)}
         found |= {path for path, places in ignored.items() if told & {posixpath.basename(each) for each in places}}
@@ -74,7 +74,7 @@ def _lines(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _upwards(path: str) -> Iterator[str]:
+def upwards(path: str) -> Iterator[str]:
     """It, and the folders that it lies in; not those that the project's folder does."""
     while path and not path.endswith(".."):
         yield path

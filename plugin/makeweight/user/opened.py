@@ -6,20 +6,20 @@ import contextlib
 import os
 import posixpath
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection
 from functools import cache
-from itertools import islice
 from pathlib import Path
 
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG, LOCK, OWN, PIPELINE, Layout
 from makeweight.user.declared import Declared
-from makeweight.user.held import held
+from makeweight.user.held import held, upwards
 from makeweight.user.own import own
 from makeweight.user.ran import undeclared
 
 MOST = 8
-"""Files of one folder that are named one by one; of more, the folder is."""
+"""Files and folders of one folder that are named one by one; of more, the folder is."""
 _KEPT = 1000
 """Names that are kept of one folder."""
 _LARGEST = 100 << 20
@@ -45,7 +45,7 @@ def watch() -> None:
 def _note(event: str, arguments: tuple[object, ...]) -> None:
     if event in _LISTING:
         _note_folder(arguments[0])
-    if event != "open":
+    if event != "open" or len(arguments) != 3:  # anybody may raise an event of this name
         return
     path, _, flags = arguments
     if not isinstance(path, str | bytes) or not isinstance(flags, int) or flags & (os.O_WRONLY | os.O_TRUNC):
@@ -58,11 +58,11 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _note_folder(path: object) -> None:
-    # imports look so as well, and what they may find counts by itself; two frames up, as the hook is one
-    if not isinstance(path, str | bytes) or "importlib" in sys._getframe(2).f_code.co_filename:
-        return
-    with contextlib.suppress(OSError, ValueError):
-        _listed.add(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100
+    asked = os.curdir if path is None else path
+    with contextlib.suppress(OSError, ValueError):  # also where no Python stands two frames up
+        # imports look so as well, and what they may find counts by itself; two frames up, as the hook is one
+        if isinstance(asked, str | bytes) and "importlib" not in sys._getframe(2).f_code.co_filename:
+            _listed.add(os.path.abspath(os.fsdecode(asked)))  # noqa: PTH100
 
 
 def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None]:
@@ -73,29 +73,34 @@ def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None
     Args:
         besides: files that are known to have been executed.
     """
-    folder = declared.root.resolve()
-    found: list[str] = []
+    folder, named = declared.root.resolve(), (*declared.named, *_OURS)
+    files: set[str] = set()
+    looked: set[str] = set()
     for place in own(folder, [*_names, *_listed]):
         at = Path(os.path.relpath(place, folder)).as_posix()
-        steps = set(at.split("/"))
-        if steps & _PASSED_OVER:
+        if _PASSED_OVER & set(at.split("/")) or not undeclared(named, [at]):
             continue
-        files = _files(declared, at, _names.get(str(place), ()), besides)
-        few = list(islice(files, MOST + 1))
-        many = len(few) > MOST or (str(place) in _listed and bool(undeclared((*declared.named, *_OURS), [at])))
-        if many and not steps <= {".", ".."}:
-            found.append(at)
-        else:
-            found += (*few, *files)
-    return {path: _hash(folder / path) for path in sorted(held(folder, found))} if found else {}
+        if str(place) in _listed and not _is_around(at):
+            looked.add(at)
+        names = [*_names.get(str(place), ())]  # at once: a thread may open more meanwhile
+        files.update(undeclared(named, [posixpath.normpath(posixpath.join(at, name)) for name in names]))
+    used = {*files, *looked} - {*besides}
+    there = {path for path in held(folder, used) if path in looked or (folder / path).is_file()} if used else set()
+    return {path: _hash(folder / path) for path in sorted(_gathered(there, looked))}
+
+
+def _gathered(paths: set[str], looked: set[str]) -> set[str]:
+    """With a folder in the place of what lies in it, where that is much, or it was listed."""
+    steps = {step for path in paths for step in upwards(path)}
+    counts = Counter(map(posixpath.dirname, steps))
+    whole = {around for around, count in counts.items() if count > MOST and not _is_around(around)} | (looked & paths)
+    return {next((step for step in [*upwards(path)][::-1] if step in whole), path) for path in paths}
+
+
+def _is_around(folder: str) -> bool:
+    """Whether the project lies in it."""
+    return {"", ".", ".."}.issuperset(folder.split("/"))
 
 
 def _hash(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() and path.stat().st_size <= _LARGEST else None
-
-
-def _files(declared: Declared, at: str, names: Iterable[str], besides: Collection[str]) -> Iterator[str]:
-    paths = [posixpath.normpath(posixpath.join(at, name)) for name in names]
-    for path in undeclared((*declared.named, *_OURS), paths):
-        if path not in besides and (declared.root / path).is_file():
-            yield path

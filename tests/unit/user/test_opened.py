@@ -25,8 +25,9 @@ callables.find("load:load", root, where="test")()
 print(json.dumps(opened.opened(declared, ran(root))))
 """
 LOAD = """\
-import os, pathlib
+import os, pathlib, sys
 from helping import x
+from pack.age import z
 def load():
     os.chdir("deep")
     for path in ("../labels.csv", b"../named/in.txt", "../m.onnx", "../../above.txt", "/dev/null"):
@@ -38,9 +39,17 @@ def load():
         open(path).read()
     for name in os.listdir("few"):
         open(f"few/{name}").read()
+    os.chdir("here")
+    for name in os.listdir():
+        open(name).read()
+    os.chdir("..")
     list(pathlib.Path("../named").iterdir())
     for number in range(20):
         pathlib.Path(f"many/{number}.txt").read_text()
+        pathlib.Path(f"samples/{number}/one.txt").read_text()
+        pathlib.Path(f"kept/{number}.txt").read_text()
+    sys.audit("open", "labels.csv")
+    os.close(os.open("other", os.O_RDONLY))
     open("../gone.txt", "w+").close()
     os.unlink("../gone.txt")
     open("../out.txt", "w").close()
@@ -71,11 +80,13 @@ def project(tmp_path: Path) -> Path:
         "../above.txt",
         "artifacts/made.txt",
         "deep/few/one.txt",
+        "deep/here/one.txt",
         "deep/behind/one.txt",
         *UNHELD,
     )
-    many = (f"deep/many/{number}.txt" for number in range(20))
-    code = {"load.py": LOAD, "helping.py": "x = 1\n", "run.txt": "y = 2\n"}
+    of_many = ("deep/many/{}.txt", "deep/samples/{}/one.txt", "deep/kept/{}.txt")
+    many = (path.format(number) for path in of_many for number in range(20))
+    code = {"load.py": LOAD, "helping.py": "x = 1\n", "run.txt": "y = 2\n", "pack/age.py": "z = 3\n"}
     for path, text in {**dict.fromkeys((*texts, *many), "text"), **code}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
@@ -83,6 +94,7 @@ def project(tmp_path: Path) -> Path:
     (root / "dvc.lock").write_text("stages:\n  prepare:\n    outs:\n    - path: deep/prepared\n")
     (root / ".gitignore").write_text("/brought\n/downloads\n")
     (root / "deep/.gitignore").write_text("/prepared\n")
+    (root / "deep/kept/.gitignore").write_text("*\n!.gitignore\n")
     (root / "link").symlink_to("deep/behind")
     for command in (
         ("init", "-q"),
@@ -105,7 +117,9 @@ def test_what_was_read_and_nothing_names_is_told_and_of_a_full_or_listed_folder_
         "../above.txt": text,
         "run.txt": run,
         "deep/few": None,
+        "deep/here": None,
         "deep/many": None,
+        "deep/samples": None,
         "deep/prepared/one.txt": text,
         "brought/one.txt": text,
         "module/one.txt": text,
