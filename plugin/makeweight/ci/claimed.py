@@ -16,6 +16,7 @@ from makeweight.ci.git import Git
 from makeweight.decide import verdict
 from makeweight.decide.verdict import Verdict
 from makeweight.layout import Layout
+from makeweight.user.ran import undeclared
 from makeweight_base.errors import UsageError
 
 PLACE = Layout(Path()).verdict.as_posix()
@@ -62,7 +63,8 @@ def _facts(told: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
         yield "recipes that failed"
     if told.get("code") is not None and _mapping(known, "code").keys() - _mapping(told, "code").keys():
         yield "the code that ran"
-    if told.get("read") is not None and _mapping(known, "read").keys() - _mapping(told, "read").keys():
+    # where one was told of a folder, others may have read fewer files in it, which are told one by one
+    if told.get("read") is not None and undeclared(_mapping(told, "read"), _mapping(known, "read")):
         yield "the files that were read"
     if known.get("test_examples") not in (None, told.get("test_examples")):
         yield "the test examples"

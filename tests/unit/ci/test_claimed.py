@@ -48,6 +48,8 @@ def git(**verdicts: Verdict | str) -> Any:
         ({"failed": {"int8": "no memory"}}, FIGURES, "recipes that failed"),
         ({"code": {"mine/data.py": "d"}}, FIGURES, "the code that ran"),
         ({"read": {"words/en.txt": "w"}}, FIGURES, "the files that were read"),
+        ({"read": {"words": None}}, FIGURES, None),
+        ({"read": {"word": None}}, FIGURES, "the files that were read"),
         ({"read": None}, FIGURES, None),
         ({"test_examples": None}, FIGURES, "the test examples"),
         ({"pipeline": {"sources": "of the next change", "raw": None}}, FIGURES, "the code around the models"),
@@ -63,7 +65,7 @@ def git(**verdicts: Verdict | str) -> Any:
     ],
     ids=[
         *("the same", "another model", "nothing is told", "a recipe that did not fail", "code is left out"),
-        *("a file is left out", "nothing is told of files"),
+        *("a file is left out", "their folder", "another folder", "nothing is told of files"),
         *("no examples", "other code around", "another size", "both sizes", "a clock's figures"),
         *("a variant that is gone", "many"),
     ],
