@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
+from types import FrameType
 
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG, LOCK, OWN, PIPELINE, Layout
@@ -60,9 +61,20 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
 def _note_folder(path: object) -> None:
     asked = os.curdir if path is None else path
     with contextlib.suppress(OSError, ValueError):  # also where no Python stands two frames up
-        # imports look so as well, and what they may find counts by itself; two frames up, as the hook is one
-        if isinstance(asked, str | bytes) and "importlib" not in sys._getframe(2).f_code.co_filename:
+        # two, as the hook is one
+        if isinstance(asked, str | bytes) and not _looks_for_its_own(sys._getframe(2)):
             _listed.add(os.path.abspath(os.fsdecode(asked)))  # noqa: PTH100
+
+
+def _looks_for_its_own(frame: FrameType) -> bool:
+    """Whether it is an import, of which what it may find counts by itself, or DVC, which goes through the whole
+    repository for its files where code asks it for parameters or data; those that it opens count."""
+    if "importlib" in frame.f_code.co_filename:
+        return True
+    around: FrameType | None = frame
+    while around is not None and around.f_globals.get("__name__") != "dvc.ignore":
+        around = around.f_back
+    return around is not None
 
 
 def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None]:

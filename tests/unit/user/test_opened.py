@@ -26,9 +26,12 @@ print(json.dumps(opened.opened(declared, ran(root))))
 """
 LOAD = """\
 import os, pathlib, sys
+from dvc.fs import localfs
+from dvc.ignore import DvcIgnoreFilter
 from helping import x
 from pack.age import z
 def load():
+    list(DvcIgnoreFilter(localfs, os.getcwd()).walk(localfs, os.getcwd()))
     os.chdir("deep")
     for path in ("../labels.csv", b"../named/in.txt", "../m.onnx", "../../above.txt", "/dev/null"):
         open(path).read()
@@ -82,6 +85,7 @@ def project(tmp_path: Path) -> Path:
         "deep/few/one.txt",
         "deep/here/one.txt",
         "deep/behind/one.txt",
+        "deep/other/one.txt",
         *UNHELD,
     )
     of_many = ("deep/many/{}.txt", "deep/samples/{}/one.txt", "deep/kept/{}.txt")
