@@ -30,6 +30,8 @@ _FOLDERS = (_AT.artifact("x").parent, _AT.outcomes("x").parent.parent, _AT.repor
 _OURS = (CONFIG, PIPELINE, LOCK, OWN, *map(str, _FOLDERS))
 _PASSED_OVER = frozenset({".git", ".dvc", "__pycache__"})
 
+_noting = True
+"""As all of a module, nothing once Python ends and takes it apart: of what is opened then nobody asks any more."""
 _LISTING = frozenset({"os.listdir", "os.scandir"})
 _names: dict[str, set[str]] = {}
 """What was opened for reading since `watch`, by folder."""
@@ -44,6 +46,8 @@ def watch() -> None:
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
+    if not _noting:
+        return
     if event in _LISTING:
         _note_folder(arguments[0])
     if event != "open" or len(arguments) != 3:  # anybody may raise an event of this name

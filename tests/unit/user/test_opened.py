@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ASK = """\
-import json, sys
+import json, os, sys
 from pathlib import Path
 from makeweight.config.settings import DataSettings, ModelSettings, TaskSettings
 from makeweight.user import callables, opened
@@ -23,6 +23,11 @@ task, named = TaskSettings(kind="classification"), ("named", "m.onnx")
 declared = Declared(root, ModelSettings(onnx="m.onnx"), data, task, 0, named)
 callables.find("load:load", root, where="test")()
 print(json.dumps(opened.opened(declared, ran(root))))
+class Late:
+    listed = staticmethod(os.listdir)
+    def __del__(self):
+        self.listed("/")
+opened.late = Late()
 """
 LOAD = """\
 import os, pathlib, sys
@@ -115,6 +120,7 @@ def test_what_was_read_and_nothing_names_is_told_and_of_a_full_or_listed_folder_
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(project)], cwd=project, capture_output=True, text=True, check=True
     )
+    assert done.stderr == "", "nor is what is listed while Python ends refused"
     text, run = (hashlib.sha256(each).hexdigest() for each in (b"text", b"y = 2\n"))
     assert json.loads(done.stdout) == {
         "labels.csv": text,
