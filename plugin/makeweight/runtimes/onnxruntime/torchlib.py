@@ -1,6 +1,6 @@
 """By what torch.onnx translates operators, read once in a process.
 
-For every export anew it parses the source of some five hundred functions, which takes as long as all the rest of
+For every export anew it parses the source of every function that it knows, which takes as long as all the rest of
 exporting a small module.
 """
 
