@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -15,6 +16,7 @@ from makeweight.artifact.ports import Feeds
 from makeweight.runtimes import traced
 from makeweight.runtimes.format import FLOAT32, Format, Numbers
 from makeweight.runtimes.onnxruntime.lean import lean
+from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import RecipeFailed
 
@@ -120,9 +122,61 @@ def _product(weight: Any, among_inputs: bool) -> Any:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def test_more_than_one_file_holds_is_the_recipes_failure(
-    runtime: OnnxRuntime, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _heard(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[int]:
+    """How large the models are that a function of onnx's is called with: each is one message to it."""
+    function, sizes = getattr(module, name), list[int]()
+
+    def hear(model: Any, *others: Any, **named: Any) -> Any:
+        sizes.append(model.ByteSize())
+        return function(model, *others, **named)
+
+    monkeypatch.setattr(module, name, hear)
+    return sizes
+
+
+def test_what_one_file_cannot_hold_lies_beside_it(
+    runtime: OnnxRuntime, exported: Path, images: Feeds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traced, "LARGEST", 1000)
-    with pytest.raises(RecipeFailed, match=r"its weights would take 0\.0 GB, and one ONNX file holds at most 0\.0 GB"):
-        runtime.lower(runtime.read(exported), FLOAT16, None, tmp_path / "half.onnx")
+    source, target = runtime.read(exported), tmp_path / "half.onnx"
+    whole = runtime.lower(source, FLOAT16, None, tmp_path / "whole.onnx")
+    with monkeypatch.context() as small:
+        small.setattr(traced, "LARGEST", 1000)
+        inferred = _heard(small, onnx.shape_inference, "infer_shapes")
+        split = runtime.lower(source, FLOAT16, None, target)
+        assert max(inferred) < exported.stat().st_size / 2
+        assert [file.name for file in split.files] == ["half.onnx", "half.onnx.data"]
+        assert split.files[0].size < whole.size / 2
+        with pytest.raises(
+            RecipeFailed, match=r"the weights take 0\.0 GB, and ONNX Runtime's quantizer takes a model of"
+        ):
+            runtime.lower(source, Format(Numbers("int8", "tensor"), ranges="dynamic"), None, tmp_path / "int8.onnx")
+        entries = [entry for tensor in _stored(target) for entry in tensor.external_data]
+        assert {int(entry.value) % 4096 for entry in entries if entry.key == "offset"} == {0}
+    assert runtime.inspect(split) == runtime.inspect(whole)
+    (wanted,), (given,) = (runtime.open(model).run(images) for model in (whole, split))
+    np.testing.assert_array_equal(given, wanted)
+    again = runtime.lower(source, FLOAT16, None, target)
+    assert [file.name for file in again.files] == ["half.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["half.onnx", "whole.onnx"]
+
+
+def _stored(path: Path) -> Any:
+    return onnx.load(path, load_external_data=False).graph.initializer
+
+
+def test_functions_are_written_out_without_the_weights_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = np.random.default_rng(0).standard_normal((64, 32)).astype(np.float32)
+    model = _product(weight, among_inputs=False)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weight, "w"))
+    twice = [helper.make_node("Add", ["a", "a"], ["b"])]
+    model.functions.append(helper.make_function("own", "Twice", ["a"], ["b"], twice, [helper.make_opsetid("", 17)]))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    model.graph.node.append(helper.make_node("Twice", ["y"], ["z"], domain="own"))
+    model.graph.output[0].name = "z"
+    before = model.SerializeToString(deterministic=True)
+    written_out = _heard(monkeypatch, onnx.inliner, "inline_local_functions")
+    made = normal(model)
+    assert max(written_out) < weight.nbytes
+    assert [node.op_type for node in made.graph.node] == ["MatMul", "Add"]
+    np.testing.assert_array_equal(numpy_helper.to_array(made.graph.initializer[0]), weight)
+    assert model.SerializeToString(deterministic=True) == before

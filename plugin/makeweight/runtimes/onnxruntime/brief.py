@@ -23,7 +23,7 @@ _AROUND = frozenset({"DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinea
 
 
 def brief_file(path: Path) -> dict[str, str]:
-    """`brief` on a file that holds its weights itself; each time the same bytes."""
+    """`brief` on a file that `write` has written; each time the same bytes."""
     import onnx
 
     model = onnx.load(path)

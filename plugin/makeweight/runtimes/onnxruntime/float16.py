@@ -10,6 +10,7 @@ from typing import Any
 
 from makeweight.runtimes import environment
 from makeweight.runtimes.onnxruntime import refusal
+from makeweight.runtimes.onnxruntime.aside import put_aside, put_back
 from makeweight.runtimes.onnxruntime.graphs import all_tensors, given, graphs, inner, name_tensors, within
 from makeweight.runtimes.onnxruntime.lean import write
 from makeweight.runtimes.onnxruntime.normal import normal
@@ -43,13 +44,27 @@ def to_float16(source: Path, target: Path) -> None:
             lambda error: RecipeFailed(f"ONNX Runtime's float16 converter failed: {refusal.reason(error)}")
         ):
             in_float32 = list(_named(_before_products(model.graph)))
-            model = convert_float_to_float16(model, keep_io_types=True, node_block_list=in_float32)
+            model = _with_types(model)
+            model = convert_float_to_float16(
+                model, keep_io_types=True, node_block_list=in_float32, disable_shape_infer=True
+            )
     if _weights(model) == before:
         raise RecipeFailed("float16 changed nothing: no operator of the graph has a 16-bit form")
     _put_within(model.graph)
     for part in graphs(model.graph):
         _sort(part)
     write(model, target)
+
+
+def _with_types(model: Any) -> Any:
+    """A model with the types of what nodes give, which the converter asks for. It would infer them itself, with all
+    weights in one message."""
+    import onnx
+
+    aside = put_aside(model)
+    inferred = onnx.shape_inference.infer_shapes(model)
+    put_back(inferred, aside)
+    return inferred
 
 
 def _before_products(graph: Any) -> Iterator[Any]:

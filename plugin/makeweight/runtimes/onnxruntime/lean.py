@@ -6,6 +6,8 @@ Quantizing drops some of it and float16 none, so sizes compare like with like on
 from __future__ import annotations
 
 import ast
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from numpy.typing import NDArray
 from makeweight.artifact.model import Model
 from makeweight.runtimes import traced
 from makeweight.runtimes.onnxruntime import zipmap
+from makeweight.runtimes.onnxruntime.aside import put_aside, put_back
 from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs
-from makeweight.runtimes.runtime import RecipeFailed
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
+# Weights beside a file begin at multiples of this, so that they can be mapped into memory.
+_PAGE = 4096
 # By ONNX's name, what a tensor's numbers are that may lie in `int32_data`, where one takes up to ten bytes.
 _NARROW = {
     "FLOAT16": np.uint16, "BFLOAT16": np.uint16, "INT16": np.int16, "UINT16": np.uint16, "INT8": np.int8,
@@ -66,18 +70,48 @@ def lean_copy(source: Model, target: Path) -> list[str]:
 
 
 def write(model: Any, target: Path) -> None:
-    """Write a model as one lean file, each time with the same bytes.
-
-    Raises:
-        RecipeFailed: it is more than one file holds.
-    """
+    """Write a model as one lean file, each time with the same bytes; where that would be more than one holds, its large
+    weights into one beside it."""
     lean(model)
-    size = sum(len(tensor.raw_data) for tensor in all_tensors(model))
-    if size > traced.LARGEST:
-        raise RecipeFailed(
-            f"its weights would take {size / 1e9:.1f} GB, and one ONNX file holds at most {traced.LARGEST / 1e9:.1f} GB"
-        )
+    aside = put_aside(model) if held_bytes(model) > traced.LARGEST else {}
+    _write_beside(model, aside, _beside(target))
     target.write_bytes(model.SerializeToString(deterministic=True))
+    put_back(model, aside)
+
+
+def held_bytes(model: Any) -> int:
+    """Bytes of the numbers that a model holds itself."""
+    return sum(len(tensor.raw_data) for tensor in all_tensors(model))
+
+
+def size_of(target: Path) -> int:
+    """Bytes of a model that was written, with those beside it."""
+    return sum(path.stat().st_size for path in (target, _beside(target)) if path.is_file())
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.data")
+
+
+def _write_beside(model: Any, aside: Mapping[str, bytes], path: Path) -> None:
+    """Write the numbers of weights that are laid aside into a file, and where they lie into the model; without any, no
+    file is left there that the model does not name.
+
+    https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
+    """
+    if not aside:
+        if all(entry.value != path.name for tensor in all_tensors(model) for entry in tensor.external_data):
+            path.unlink(missing_ok=True)
+        return
+    with path.open("wb") as file:
+        for tensor in model.graph.initializer:
+            if tensor.name not in aside:
+                continue
+            file.seek(-file.tell() % _PAGE, os.SEEK_CUR)
+            told = {"location": path.name, "offset": file.tell(), "length": len(aside[tensor.name])}
+            for key, value in told.items():
+                tensor.external_data.add(key=key, value=str(value))
+            file.write(aside[tensor.name])
 
 
 def _type(tensor: Any) -> str:

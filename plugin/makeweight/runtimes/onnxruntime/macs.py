@@ -10,10 +10,8 @@ from typing import Any
 from makeweight.artifact.ports import Shapes
 from makeweight.runtimes.asked import mean
 from makeweight.runtimes.onnxruntime import operators
+from makeweight.runtimes.onnxruntime.aside import put_aside
 from makeweight.runtimes.onnxruntime.graphs import attribute, constants, inner
-
-# Of no more elements are the tensors that hold shapes, axes and the like.
-_LARGE = 1024
 
 # How ONNX's own domain is written, and those whose operators are what they are called.
 _OWN = ("", "ai.onnx")
@@ -60,16 +58,9 @@ def by_node(model: Any, shapes: Shapes | None = None) -> dict[str, int] | None:
 
 
 def _without_weights(model: Any) -> Any:
-    """A copy to be changed, in which large weights are told of and not there: shapes do not follow from what is in
-    them, and inference would copy them."""
-    import onnx
-
+    """A copy to be changed, in which large weights are told of and not there, since inference would copy them."""
     bare = deepcopy(model)
-    for tensor in bare.graph.initializer:
-        if math.prod(tensor.dims) > _LARGE:
-            told = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-            told.data_location = onnx.TensorProto.EXTERNAL
-            tensor.CopyFrom(told)
+    put_aside(bare)
     return bare
 
 

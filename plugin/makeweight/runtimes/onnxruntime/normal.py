@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from makeweight.runtimes.onnxruntime.aside import put_aside, put_back
+
 # The first version of the format whose constants need not be inputs too.
 _CONSTANTS_APART = 4
 
@@ -17,7 +19,10 @@ def normal(model: Any) -> Any:
     import onnx.inliner
 
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        given, aside = model, put_aside(model)
+        model = onnx.inliner.inline_local_functions(given)
+        for each in (given, model):
+            put_back(each, aside)
     constants = {tensor.name for tensor in model.graph.initializer}
     defaults = [value for value in model.graph.input if value.name in constants]
     if defaults:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs, opset
 from makeweight.runtimes.onnxruntime.inspect import weights
-from makeweight.runtimes.onnxruntime.lean import write
+from makeweight.runtimes.onnxruntime.lean import size_of, write
 from makeweight.runtimes.runtime import RecipeFailed
 
 # The first opset that has GatherElements and Range.
@@ -93,7 +93,7 @@ def pack(
         raise RecipeFailed(
             f"cluster: the file is of opset {written}, and looking values up in a table needs {_SINCE}; export it anew"
         )
-    before, graph, packed, nodes = path.stat().st_size, model.graph, list[str](), list[Any]()
+    before, graph, packed, nodes = size_of(path), model.graph, list[str](), list[Any]()
     taken, common = _names(model), dict[str, str]()
     counted = {tensor.name for tensor in weights(model)}
     for weight in [each for each in graph.initializer if each.data_type in kinds and each.name in counted]:
@@ -108,7 +108,7 @@ def pack(
     del graph.node[:]
     graph.node.extend(made)
     write(model, path)
-    return {"weights": packed, "bytes": [before, path.stat().st_size]}
+    return {"weights": packed, "bytes": [before, size_of(path)]}
 
 
 def _names(model: Any) -> set[str]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from makeweight.artifact.model import Model
 from makeweight.artifact.ports import Feeds
-from makeweight.runtimes import environment
+from makeweight.runtimes import environment, traced
 from makeweight.runtimes.batches import BATCH, batches
 from makeweight.runtimes.format import Format
 from makeweight.runtimes.integers import Range
@@ -30,7 +30,7 @@ from makeweight.runtimes.onnxruntime.calibration import extremes, ranges
 from makeweight.runtimes.onnxruntime.equalization import equalize
 from makeweight.runtimes.onnxruntime.graphs import called, constants, graphs, makers, opset, within
 from makeweight.runtimes.onnxruntime.inspect import stored
-from makeweight.runtimes.onnxruntime.lean import write
+from makeweight.runtimes.onnxruntime.lean import held_bytes, write
 from makeweight.runtimes.onnxruntime.mend import CLIPPING, Mended, masks, mend
 from makeweight.runtimes.onnxruntime.normal import normal
 from makeweight.runtimes.runtime import Examples, RecipeFailed
@@ -83,6 +83,11 @@ def quantize(
     at_once = gptq.BATCH if how.rounding == "gptq" else BATCH
     fed = batches(model.inputs, calibration, at_once) if how.calibrates and calibration else []
     before = onnx.load(model.path)
+    if (size := held_bytes(before)) > traced.LARGEST:
+        raise RecipeFailed(
+            f"quantize: the weights take {size / 1e9:.1f} GB, and ONNX Runtime's quantizer takes a model of at most "
+            f"{traced.LARGEST / 1e9:.1f} GB; `float16` takes larger ones, and so does `factorize` before this step"
+        )
     if any(node.op_type in operators.QUANTIZING for part in graphs(before.graph) for node in part.node):
         raise RecipeFailed("quantize: the graph is quantized already")
     if not any(node.op_type in operators.FLOATING for part in (before.graph, *before.functions) for node in part.node):

@@ -63,7 +63,7 @@ class OnnxRuntime:
         made = self._in_numbers(source, numbers, calibration, target, notes)
         if format == FLOAT32:
             return made
-        from makeweight.runtimes.onnxruntime import brief
+        from makeweight.runtimes.onnxruntime import brief, lean
 
         names = {} if numbers == FLOAT32 else brief.brief_file(made.path)
         if format.codebook is not None:
@@ -72,7 +72,7 @@ class OnnxRuntime:
             if notes is not None:
                 notes["codebooks"] = {
                     "weights": [names.get(name, name) for name in packed["weights"]],
-                    "bytes": [packed["bytes"][0], made.path.stat().st_size],
+                    "bytes": [packed["bytes"][0], lean.size_of(made.path)],
                 }
         return self.read(made.path)
 
