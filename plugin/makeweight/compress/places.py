@@ -76,7 +76,7 @@ def places_in(
     return able, kept
 
 
-def _places_of(name: str, part: Any, called: Mapping[Any, Sizes]) -> list[Place]:
+def _places_of(name: str, part: Any, called: Mapping[Any, Sizes | None]) -> list[Place]:
     """Of a recurrence, one for each of its layers."""
     if type(part) in recurrences():
         return [
@@ -90,13 +90,13 @@ def _places_of(name: str, part: Any, called: Mapping[Any, Sizes]) -> list[Place]
             name,
             0,
             parameters,
-            lambda: as_layer(part, called[part]),
+            lambda: as_layer(part, called[part] or ((), ())),
             lambda factors: in_a_row(part, factors[0]),
         )
     ]
 
 
-def _objection(part: Any, place: Place, called: Mapping[Any, Sizes]) -> str | None:
+def _objection(part: Any, place: Place, called: Mapping[Any, Sizes | None]) -> str | None:
     """Why a weight cannot be factorized, if it cannot."""
     from torch import nn
 
@@ -106,6 +106,8 @@ def _objection(part: Any, place: Place, called: Mapping[Any, Sizes]) -> str | No
         return "hooks hang on it"
     if part not in called:
         return "its weight is read without the layer being called"
+    if called[part] is None:
+        return "it is called with more than its input"
     if isinstance(part, nn.Embedding) and part.max_norm is not None:
         return "its vectors are scaled to `max_norm` when they are read"
     if not any(bool(part.get_parameter(each.rpartition(".")[2]).any()) for each in place.parameters):
@@ -113,20 +115,24 @@ def _objection(part: Any, place: Place, called: Mapping[Any, Sizes]) -> str | No
     return None
 
 
-def _called(module: Any, example: Tensors) -> dict[Any, Sizes]:
-    """The layers that are called: of a convolution, the sizes of what it is given and gives, along its kernel."""
+def _called(module: Any, example: Tensors) -> dict[Any, Sizes | None]:
+    """The layers that are called: of a convolution, the sizes of what it is given and gives, along its kernel; None of
+    one that is given more than layers in a row can be (the size that a transposed convolution is to answer in)."""
     import torch
 
-    called: dict[Any, Sizes] = {}
+    called: dict[Any, Sizes | None] = {}
 
-    def note(layer: Any, given: Any, gives: Any) -> None:
-        if given and type(layer) in convolutions():
+    def note(layer: Any, given: Any, by_name: Any, gives: Any) -> None:
+        given = (*given, *by_name.values())
+        if type(layer) in kinds() and len(given) > 1:
+            called[layer] = None
+        elif type(layer) in convolutions():
             rank = layer.weight.ndim - 2
             called.setdefault(layer, (given[0].shape[-rank:], gives.shape[-rank:]))
         elif given:
             called.setdefault(layer, ((), ()))
 
-    hooks = [part.register_forward_hook(note) for part in module.modules()]
+    hooks = [part.register_forward_hook(note, with_kwargs=True) for part in module.modules()]
     try:
         with torch.no_grad(), layer_by_layer():
             call(module, example)

@@ -175,6 +175,28 @@ def test_a_convolution_that_would_be_slower_is_kept(given: Any) -> None:
     assert given.notes["factorize"]["kept"] == {"1": "at rank 4 of 8 and 4 of 8 it would be no smaller, or slower"}
 
 
+def test_a_layer_that_is_called_with_more_than_its_input_is_kept_and_one_called_by_name_is_not(
+    given: Any,
+) -> None:
+    class Rises(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down, self.up, self.head = (
+                nn.Conv2d(1, 32, 2, 2),
+                nn.ConvTranspose2d(32, 8, 2, 2),
+                nn.Linear(8 * 36, 32),
+            )
+            self.last = nn.Linear(32, 3)
+
+        def forward(self, image: Any) -> Any:
+            risen = self.up(self.down(image), output_size=image.shape[-2:])
+            return self.last(self.head(input=risen.flatten(1)))
+
+    _factorized(Rises().eval(), given, rank=2, exclude=["down", "last"])
+    assert given.notes["factorize"]["kept"] == {"up": "it is called with more than its input"}
+    assert set(given.notes["factorize"]["ranks"]) == {"head"}
+
+
 def test_attention_and_recurrences_that_keep_their_rank_stay_what_they_were(given: Any) -> None:
     module, given = Encoder().eval(), _of_tokens(given)
     attention, recurrence = module.encoder.layers[0].self_attn, module.recurrent
