@@ -30,6 +30,7 @@ from makeweight.runtimes.integers import LEARNED, Integers, Learned, Range
 from makeweight.runtimes.onnxruntime import learned
 from makeweight.runtimes.onnxruntime.runtime import OnnxRuntime
 from makeweight.runtimes.runtime import Program, RecipeFailed
+from makeweight.user import lazy
 from makeweight_base.progress import Silent
 from makeweight_probe import facts
 from makeweight_probe.isa import sums_in_16_bits
@@ -51,14 +52,15 @@ class Few:
 
 class Everything(nn.Module):
     """What quantizers meet: normalizations behind convolutions, what works in place, a sum, a table used whole, a
-    normalization used twice, attention, linear layers of rows and of rows of rows."""
+    normalization used twice, attention, linear layers of rows and of rows of rows; some of them take their sizes from
+    the first call."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.Conv2d(8, 8, 3, padding=1)
-        self.one, self.two, self.clip = nn.BatchNorm2d(8), nn.BatchNorm2d(8), nn.ReLU(inplace=True)
+        self.first, self.second = nn.LazyConv2d(8, 3, padding=1, bias=False), nn.Conv2d(8, 8, 3, padding=1)
+        self.one, self.two, self.clip = nn.LazyBatchNorm2d(), nn.BatchNorm2d(8), nn.ReLU(inplace=True)
         self.places, self.norm = nn.Embedding(36, 8), nn.LayerNorm(8)
-        self.wide, self.head = nn.Linear(8, 12), nn.Linear(12, 3)
+        self.wide, self.head = nn.LazyLinear(12), nn.Linear(12, 3)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         image = self.clip(self.one(self.first(image)))
@@ -87,14 +89,17 @@ class Made:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Made:
     torch.manual_seed(0)
-    module, images = Everything(), torch.randn(48, 1, 6, 6)
-    for part in module.modules():
+    called, images = Everything().eval(), torch.randn(48, 1, 6, 6)
+    called(images)
+    for part in called.modules():
         if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
             nn.init.uniform_(part.weight, 0.3, 2)
             nn.init.normal_(part.bias)
         if isinstance(part, nn.BatchNorm2d):
             part.running_mean.normal_(), part.running_var.uniform_(0.3, 3)  # type: ignore[union-attr, operator]
-    module.eval()
+    module = Everything().eval()
+    module.load_state_dict(called.state_dict())
+    lazy.settle(module)
     program = Program(module, {"image": ("N", 1, 6, 6)}, {"image": images[:4].numpy()})
     folder = tmp_path_factory.mktemp("everything")
     integers = learned.integers(RUNTIME, program, LEARNING, Few(images.numpy()), folder)
