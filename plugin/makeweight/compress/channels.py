@@ -215,7 +215,7 @@ def _lost(layers: Sequence[str]) -> str:
     named = ", ".join(f"`{name}`" for name in layers)
     return (
         f"prune: Torch-Pruning loses track of the channels of {named}: without them the network computes something "
-        "else than with them at zero (forward shuffles, splits or normalizes channels by hand)"
+        "else than with them at zero, or does not run (forward counts, shuffles, splits or normalizes channels by hand)"
     )
 
 

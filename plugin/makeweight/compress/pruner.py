@@ -7,6 +7,7 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,14 +170,39 @@ def tracked(what: str, module: Any) -> Iterator[None]:
     """For work of Torch-Pruning's, which raises anything at all where it loses track of a model.
 
     Raises:
-        RecipeFailed: it did.
+        TrackLost: it did.
     """
 
-    def fails(error: Exception) -> RecipeFailed:
-        layer = layer_of(error, module)
+    def fails(error: Exception) -> TrackLost:
+        root, layer = _root_of(error, module), layer_of(error, module)
         at = f" at `{layer}`" if layer else ""
-        way_out = left_out([layer] if layer else [])
-        return RecipeFailed(f"Torch-Pruning cannot {what}{at}: {said(error)}{way_out}")
+        if root and root != layer:
+            at += f", for the channels of `{root}`"
+        told = root or layer
+        way_out = left_out([told] if told else [])
+        return TrackLost(f"Torch-Pruning cannot {what}{at}: {said(error)}{way_out}", root)
 
     with environment.translated(fails, (MakeweightError, RecipeFailed)), quiet():
         yield
+class TrackLost(RecipeFailed):
+    """Torch-Pruning raised something."""
+
+    def __init__(self, told: str, layer: str | None) -> None:
+        """Args:
+        layer: the one whose channels it was at work on; None: it was at work on no single one's.
+        """
+        super().__init__(told)
+        self.layer = layer
+
+
+
+
+def _root_of(error: BaseException, module: Any) -> str | None:
+    """The layer that the group begins with which Torch-Pruning was at work on when it raised."""
+    from torch_pruning.dependency import Group
+
+    names = {part: name for name, part in parts(module).items()}
+    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
+    values = (value for frame, _ in frames for value in list(frame.f_locals.values()))
+    roots = (names.get(each[0].dep.target.module) for each in values if isinstance(each, Group) and len(each))
+    return next((root for root in roots if root), None)

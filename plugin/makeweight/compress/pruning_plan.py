@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from makeweight.compress import attention, tables
+from makeweight.compress import attention
 from makeweight.compress.attention import Attention
 from makeweight.compress.deadend import left_out, refuse_broken
 from makeweight.compress.examples import Tensors
-from makeweight.compress.heads import ROUNDING, Narrowable, following, narrowable, runs
+from makeweight.compress.heads import ROUNDING, HeadRemoval, Narrowable, following, narrowable, runs
 from makeweight.compress.narrowing import (
     TOLERANCE,
     ChannelRemoval,
@@ -24,7 +24,7 @@ from makeweight.compress.narrowing import (
     parting,
     shaken,
 )
-from makeweight.compress.pruner import Pruning, pruner_of, tracked
+from makeweight.compress.pruner import Pruning, TrackLost, pruner_of, tracked
 from makeweight.runtimes.runtime import RecipeFailed
 from makeweight.user.weights import counted
 
@@ -38,7 +38,7 @@ class Plan:
     stuck: tuple[Attention, ...] = ()
     """The attention whose `forward` takes no fewer heads."""
     refused: tuple[str, ...] = ()
-    """Of the layers that keep their channels, those that Torch-Pruning loses track of."""
+    """Of the layers that keep their channels, those that Torch-Pruning loses track of, or that forward() counts."""
     beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By layer, the buffers that lose the channels that it does."""
 
@@ -49,8 +49,19 @@ def planned(module: Any, pruning: Pruning, left_alone: Sequence[str]) -> Plan:
     Raises:
         RecipeFailed: the module does not run once it is narrower, or would grow.
     """
-    with tracked("follow this model", module):
-        return _tried(_plan(module, pruning, left_alone), module, pruning)
+    lost: list[str] = []
+    while True:
+        try:
+            with tracked("follow this model", module):
+                plan = _tried(_plan(module, pruning, [*left_alone, *lost]), module, pruning)
+        except TrackLost as failure:
+            if failure.layer is None or failure.layer in (*left_alone, *lost):
+                raise
+            lost.append(failure.layer)
+        else:
+            if lost:
+                _say_refused(lost, pruning)
+            return replace(plan, refused=(*lost, *plan.refused))
 
 
 def _plan(module: Any, pruning: Pruning, left_alone: Sequence[str]) -> Plan:
@@ -96,8 +107,8 @@ def carried_out(plan: Plan, module: Any, pruning: Pruning) -> tuple[Any, list[Re
 
 def _tried(plan: Plan, module: Any, pruning: Pruning) -> Plan:
     """What is left of a plan after it was carried out on a copy: layers keep their channels where Torch-Pruning loses
-    track of them, and so does what reads of attention that takes no fewer heads, where it needs inputs of one width,
-    and a table of vectors without whose whole width the module does not run. Buffers lose channels where that helps."""
+    track of them or the module does not run without some, and so does what reads of attention that takes no fewer
+    heads, where it needs inputs of one width. Buffers lose channels where that helps."""
     trial, removed = carried_out(plan, module, pruning)
     readers = tuple(each.reader for each in plan.stuck)
     try:
@@ -111,19 +122,22 @@ def _tried(plan: Plan, module: Any, pruning: Pruning) -> Plan:
     refuse_growth(module, trial, removed, pruning.example)
     refused = departing(module, removed, pruning.example)
     if refused:
-        pruning.given.progress.say(
-            f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(refused)}"
-        )
+        _say_refused(refused, pruning)
     heads = tuple(each for each in plan.heads if not set(each.attention.makers) & set(refused))
     return replace(plan, heads=heads, kept=(*plan.kept, *refused), refused=(*plan.refused, *refused))
 
 
+def _say_refused(layers: Sequence[str], pruning: Pruning) -> None:
+    pruning.given.progress.say(f"prune: channels kept where Torch-Pruning loses track of them: {', '.join(layers)}")
+
+
 def _helped(plan: Plan, module: Any, removed: Sequence[Removal], pruning: Pruning) -> Plan | None:
-    """A plan for a module that does not run once it is narrower: with buffers that lose channels too, or with tables of
-    vectors that keep theirs; None: neither helps."""
+    """A plan for a module that does not run once it is narrower: with buffers that lose channels too, or with layers
+    that keep theirs; None: neither helps."""
     wide, example = shaken(module), pruning.example
     beside: dict[str, tuple[str, ...]] = {}
     kept: list[str] = []
+    heads = [each for each in removed if isinstance(each, HeadRemoval)]
     for removal in removed:
         if not isinstance(removal, ChannelRemoval) or removal.buffers or drift(wide, [removal], example) < math.inf:
             continue
@@ -135,7 +149,7 @@ def _helped(plan: Plan, module: Any, removed: Sequence[Removal], pruning: Prunin
                 beside[removal.layer] = buffers
                 break
         else:
-            if isinstance(module.get_submodule(removal.layer), tables.kinds()):
+            if not heads or drift(wide, [*heads, removal], example) == math.inf:
                 kept.append(removal.layer)
     if beside:
         # what is kept may run beside these
@@ -143,8 +157,7 @@ def _helped(plan: Plan, module: Any, removed: Sequence[Removal], pruning: Prunin
     if not kept:
         return None
     pruning.given.progress.say(
-        "prune: tables of vectors that keep their width, since forward() does not run without some of it: "
-        + ", ".join(kept)
+        f"prune: layers that keep their channels, since forward() does not run without some of them: {', '.join(kept)}"
     )
     return replace(plan, kept=(*plan.kept, *kept), refused=(*plan.refused, *kept))
 

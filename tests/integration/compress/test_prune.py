@@ -394,7 +394,7 @@ class Untraceable(nn.Module):
 @pytest.mark.parametrize(
     ("module", "says"),
     [
-        (CountsChannels(), "prune: the narrower network no longer runs at `head` (RuntimeError: "),
+        (CountsChannels(), "prune: Torch-Pruning loses track of the channels of `first`: "),
         (Untraceable(), "Torch-Pruning cannot follow this model: an output does not depend on the weights"),
     ],
 )
@@ -639,7 +639,7 @@ def test_what_fits_no_layer_is_refused_with_those_there_are(given: Any) -> None:
         _pruned(fresh(given), PruneOptions(ratio=0.5, epochs=0, exclude=("conv1",)), given)
 
 
-def test_a_network_that_counts_channels_itself_names_the_layer_that_stops(given: Any) -> None:
+def test_a_layer_whose_channels_forward_counts_keeps_them_and_the_others_go_on(given: Any) -> None:
     class Counts(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -649,14 +649,15 @@ def test_a_network_that_counts_channels_itself_names_the_layer_that_stops(given:
             features = torch.relu(self.second(self.first(image))).mean((2, 3))
             return self.head(features.reshape(-1, 16))
 
-    options = PruneOptions(ratio=0.5, round_to=1, epochs=0)
-    with pytest.raises(RecipeFailed, match=r"no longer runs at `head` .* name in `exclude` the layer"):
-        _pruned(Counts(), options, _on_images(given))
     on_images = _on_images(given)
-    _pruned(Counts(), options.model_copy(update={"exclude": ("second",)}), on_images)
+    _pruned(Counts(), PruneOptions(ratio=0.5, round_to=1, epochs=0), on_images)
     assert on_images.notes["prune"]["channels"] == {"first": [16, 8]}
 
 
+    assert on_images.notes["prune"]["refused"] == ["second"]
+    assert on_images.progress.lines[0] == (
+        "prune: layers that keep their channels, since forward() does not run without some of them: second"
+    )
 @pytest.mark.parametrize("by_hand", [False, True], ids=["layer", "function"])
 def test_channels_are_followed_through_padding_that_wraps_around(given: Any, by_hand: bool) -> None:
     class Round(nn.Module):
