@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from makeweight.compress.examples import Tensors
@@ -72,9 +73,25 @@ def _replace(module: Any, names: Iterable[str]) -> None:
     written = {part: _written_out(part) for part in map(module.get_submodule, names)}
     exchange(module, written)
     layers = set(written.values())
-    for encoder in module.modules():
-        if isinstance(encoder, nn.TransformerEncoder) and not layers.isdisjoint(encoder.modules()):
-            encoder.use_nested_tensor = False  # it would hand on sentences of several lengths, which layers cannot take
+    for part in [each for each in module.modules() if not layers.isdisjoint(each.modules())]:
+        if isinstance(part, nn.TransformerEncoder):
+            part.use_nested_tensor = False  # it would hand on sentences of several lengths, which layers cannot take
+        if type(part) is nn.Transformer and isinstance(part.encoder, nn.TransformerEncoder):
+            part.__class__ = _transformer()
+
+
+@cache
+def _transformer() -> Any:
+    """PyTorch's own that refuses no inputs for the width that it was built with: it has that of its layers."""
+    from torch import nn
+
+    class Transformer(nn.Transformer):  # type: ignore[misc]
+        @property
+        def d_model(self) -> int:
+            return int(next(self.encoder.parameters()).shape[-1])
+
+    Transformer.__module__ = nn.Transformer.__module__
+    return Transformer
 
 
 def _written_out(attention: Any) -> Any:

@@ -324,21 +324,23 @@ def test_attention_becomes_narrower_by_whole_heads(given: Any) -> None:
     assert module.attention.query.out_features == 32
 
 
-def test_an_encoder_of_torch_becomes_narrower_and_loses_whole_heads(given: Any) -> None:
-    class Encodes(nn.Module):
+def test_a_transformer_of_torch_becomes_narrower_and_loses_whole_heads(given: Any) -> None:
+    class Translates(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
-            self.embed, self.encoder = nn.Linear(8, 16), nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-            self.head = nn.Linear(16, 3)
+            self.embed, self.head = nn.Linear(8, 16), nn.Linear(16, 3)
+            self.between = nn.Transformer(16, 4, 1, 1, 32, batch_first=True)
 
         def forward(self, image: Any) -> Any:
-            return self.head(self.encoder(self.embed(image.flatten(1, 2))).mean(1))
+            tokens = self.embed(image.flatten(1, 2))
+            return self.head(self.between(tokens, tokens).mean(1))
 
-    module, on_images = Encodes().eval(), _on_images(given)
+    module, on_images = Translates().eval(), _on_images(given)
     _pruned(module, PruneOptions(ratio=0.5, round_to=4, epochs=0), on_images)
-    assert {(part.self_attn.embed_dim, part.self_attn.num_heads) for part in module.encoder.layers} == {(8, 2)}
-    assert on_images.notes["prune"]["channels"]["encoder.layers.1.linear1"] == [32, 16]
+    layers = [*module.between.encoder.layers, *module.between.decoder.layers]
+    assert {(part.self_attn.embed_dim, part.self_attn.num_heads) for part in layers} == {(8, 2)}
+    assert (module.embed.out_features, module.between.d_model) == (8, 8)
+    assert on_images.notes["prune"]["channels"]["between.encoder.layers.0.linear1"] == [32, 16]
     assert "refused" not in on_images.notes["prune"]
 
 
@@ -652,12 +654,12 @@ def test_a_layer_whose_channels_forward_counts_keeps_them_and_the_others_go_on(g
     on_images = _on_images(given)
     _pruned(Counts(), PruneOptions(ratio=0.5, round_to=1, epochs=0), on_images)
     assert on_images.notes["prune"]["channels"] == {"first": [16, 8]}
-
-
     assert on_images.notes["prune"]["refused"] == ["second"]
     assert on_images.progress.lines[0] == (
         "prune: layers that keep their channels, since forward() does not run without some of them: second"
     )
+
+
 @pytest.mark.parametrize("by_hand", [False, True], ids=["layer", "function"])
 def test_channels_are_followed_through_padding_that_wraps_around(given: Any, by_hand: bool) -> None:
     class Round(nn.Module):
