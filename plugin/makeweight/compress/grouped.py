@@ -3,30 +3,94 @@ layer's answer is cut into, where one gates another.
 
 Of each group or part as many channels go, in the same places. Torch-Pruning knows that of convolutions that are not
 transposed; of a transposed one it takes the weight for that of all groups at once. One that makes a single channel of
-each group it takes for depthwise, though the group may read several. Of parts it knows which channels go together, and
-chooses among all as if they did not; and where they begin, it knows of the model before anything is removed.
+each group it takes for depthwise, though the group may read several. Of parts, which lie one behind the other or in
+turns, it knows which channels go together, and chooses among all as if they did not; where they begin, it knows of the
+model before anything is removed; and it takes for parts of the channels what is cut along another axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from makeweight.runtimes.weights import turned
 
+# How far apart the scores are, of the largest, of channels that go together and of others; of scores that are all zero,
+# what stands for the largest.
+_APART, _LEAST = 1e-6, 1e-20
 
-def parts_in_step(graph: Any, group: Any) -> int:
-    """How many parts of equal width a layer's channels are in of which each loses the same; 1: they are in one.
 
-    Args:
-        graph: of Torch-Pruning, of which the group is.
-        group: begins with the layer.
+class InStep(NamedTuple):
+    """Which of a layer's channels go together."""
+
+    parts: int = 1
+    """In how many parts of equal width they are, of which each loses the same."""
+    neighbours: int = 1
+    """How many that follow each other go together: in as many parts, they lie in turns."""
+
+
+def in_step(graph: Any, group: Any) -> InStep:
+    """Args:
+    graph: of Torch-Pruning, of which the group is.
+    group: begins with the layer.
     """
     first, channels = group[0]
     together = sorted(graph.get_pruning_group(first.target.module, first.handler, [0])[0].idxs)
-    apart = len(channels) / len(together)
-    return len(together) if together == [apart * number for number in range(len(together))] else 1
+    count = len(together)
+    if together == [number * len(channels) / count for number in range(count)]:
+        return InStep(parts=count)
+    if together == [*range(count)] and len(channels) % count == 0:
+        return InStep(neighbours=count)
+    return InStep()
+
+
+def as_one(scores: Any, neighbours: int) -> Any:
+    """What channels matter where so many neighbours go together: all of these the same, and no others that, so that
+    they stand beside each other in any order by it."""
+    import torch
+
+    together = scores.double().reshape(-1, neighbours).mean(1)
+    rank = together.argsort(stable=True).argsort()
+    apart = together.abs().max().clamp(min=_LEAST) * _APART / len(rank)
+    made: Any = torch.repeat_interleave(together + rank * apart, neighbours)
+    return made
+
+
+def only_channels_cut(graph: Any) -> None:
+    """Have Torch-Pruning take nothing for a cut of channels (a split, a slice) that is one along another axis, in
+    place: it goes by the number of the axis. Here it is told by sizes: along the axis there are not as many places as
+    there are channels, and along another that may have them there are."""
+    from torch_pruning import ops
+    from torch_pruning.dependency import index_mapping
+
+    nodes = list(graph.module2node.values())
+    elsewhere = [node for node in nodes if _cuts_elsewhere(graph, node)]
+    for node in elsewhere:
+        node.type = ops.OPTYPE.ELEMENTWISE
+        if isinstance(node.module, ops._SplitOp):
+            node.module.offsets = node.module.split_sizes = None
+    if not elsewhere:
+        return
+    for node in nodes:  # what follows from these sizes
+        if isinstance(node.module, ops._ConcatOp):
+            node.module.concat_sizes = None
+        for dependency in node.dependencies:
+            dependency.index_mapping = [None, None]
+    index_mapping.update_index_mapping(graph)
+
+
+def _cuts_elsewhere(graph: Any, node: Any) -> bool:
+    from torch_pruning import ops
+    from torch_pruning.dependency import shape_infer
+
+    sizes: Sequence[int] = getattr(node.grad_fn, "_saved_self_sym_sizes", ())
+    if not isinstance(node.module, ops._SplitOp | ops._SliceOp) or not node.inputs or len(sizes) < 2:
+        return False
+    axis = node.grad_fn._saved_dim
+    axis -= 2**64 * (axis >= 2**63)  # one that was counted from the end
+    channels = shape_infer.infer_out_channels_recursively(graph, node.inputs[0], [0])
+    return bool(sizes[axis] != channels and channels in (sizes[1], sizes[-1]))
 
 
 def cut_anew(group: Any) -> None:
@@ -38,6 +102,8 @@ def cut_anew(group: Any) -> None:
         cut = item.dep.target.module
         if isinstance(cut, ops._SplitOp) and cut.split_sizes is not None:
             cut.offsets = [sum(cut.split_sizes[:number]) for number in range(len(cut.split_sizes) + 1)]
+        if isinstance(cut, ops._SliceOp) and cut.step > 1:
+            cut.start = cut.grad_fn._saved_start  # of parts in turns, all begin where they did
 
 
 def single(module: Any) -> list[str]:

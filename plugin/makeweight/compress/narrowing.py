@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from makeweight.compress import grouped, normalization, recurrent_inputs, tables
+from makeweight.compress import flattened, frozen, grouped, normalization, recurrent_inputs, tables
 from makeweight.compress.examples import Tensors
 from makeweight.compress.exchange import exchange
 from makeweight.compress.wrapping import followable_call
@@ -293,19 +293,28 @@ def graph_of(module: Any, example: Tensors, outputs: Callable[[Any], list[Any]] 
     import torch_pruning
 
     with recurrent_inputs.followed(module):
-        return torch_pruning.DependencyGraph().build_dependency(
+        graph = torch_pruning.DependencyGraph().build_dependency(
             module,
             example_inputs=example,
             forward_fn=followable_call,
             output_transform=outputs,
-            customized_pruners=pruners(),
+            customized_pruners=pruners(module),
         )
+    see_channels(graph)
+    return graph
 
 
-def pruners() -> Mapping[Any, Any]:
-    """What Torch-Pruning is told of modules that it does not know, by their kind."""
+def see_channels(graph: Any) -> None:
+    """Have Torch-Pruning's graph of a module tell channels from what else it takes for them, in place."""
+    grouped.only_channels_cut(graph)
+    flattened.follow(graph)
+
+
+def pruners(module: Any) -> Mapping[Any, Any]:
+    """What Torch-Pruning is told of parts of a module that it does not know, by their kind."""
     told = {**normalization.pruners(), **recurrent_inputs.pruners(), **tables.pruners()}
-    return {each: pruner for kind, pruner in told.items() for each in _descendants(kind)}
+    known = {each: pruner for kind, pruner in told.items() for each in _descendants(kind)}
+    return {**frozen.pruners(module), **known}
 
 
 def _descendants(of: Any) -> list[Any]:

@@ -18,7 +18,16 @@ from makeweight.compress.deadend import layer_of, left_out
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import HeadPruner, Narrowable
 from makeweight.compress.importances import importance_of, of_heads
-from makeweight.compress.narrowing import Removal, differentiable, follow_all, graph_of, narrow, parts, pruners
+from makeweight.compress.narrowing import (
+    Removal,
+    differentiable,
+    follow_all,
+    graph_of,
+    narrow,
+    parts,
+    pruners,
+    see_channels,
+)
 from makeweight.compress.recurrent_inputs import followed
 from makeweight.compress.rounding import removed
 from makeweight.compress.tables import roots
@@ -89,30 +98,38 @@ def pruner_of(
     multiple = math.lcm(pruning.multiple, *(each.attention.width for each in heads if each.follows))
     follow_all(module)
     importance = importance_of(options.importance)
-    in_step: dict[tuple[Any, int], int] = {}
+    known: dict[tuple[Any, int], grouped.InStep] = {}
 
     class Rounding(torch_pruning.pruner.BasePruner):  # type: ignore[misc]
-        groups = 1
+        groups = neighbours = 1
 
         # The library's own rounds down, so that with 32 channels, multiples of 16 and a ratio of 0.1, half would go.
         # Where channels fall into groups, of which each loses as many, it takes those of one for those of all.
         def _round_to(self, n_pruned: int, current_channels: int, round_to: int) -> int:
             groups: int = self.groups
-            return removed(n_pruned * groups, current_channels, math.lcm(round_to, groups)) // groups
+            multiple = math.lcm(round_to, groups * self.neighbours)
+            return removed(n_pruned * groups, current_channels, multiple) // groups
 
         # How many parts of a group lose as many channels: the library knows those of convolutions and normalizations.
         def _get_channel_groups(self, group: Any) -> int:
             groups: int = super()._get_channel_groups(group)
-            layer, width = group[0].dep.target.module, len(group[0].idxs)
-            if (layer, width) not in in_step:  # asked of each group again and again
-                in_step[layer, width] = grouped.parts_in_step(self.DG, group)
-            parts = groups * in_step[layer, width]
+            parts, width = groups * self._in_step(group).parts, len(group[0].idxs)
             return groups if width % parts else parts
+
+        def estimate_importance(self, group: Any) -> Any:
+            scores, neighbours = super().estimate_importance(group), self._in_step(group).neighbours
+            return scores if scores is None or neighbours == 1 else grouped.as_one(scores, neighbours)
 
         # Asked of each group just before its channels are rounded.
         def _is_atten_group(self, group: Any) -> Any:
-            self.groups = self._get_channel_groups(group)
+            self.groups, self.neighbours = self._get_channel_groups(group), self._in_step(group).neighbours
             return super()._is_atten_group(group)
+
+        def _in_step(self, group: Any) -> grouped.InStep:
+            layer, width = group[0].dep.target.module, len(group[0].idxs)
+            if (layer, width) not in known:  # asked of each group again and again
+                known[layer, width] = grouped.in_step(self.DG, group)
+            return known[layer, width]
 
     outputs = _output_layers(module, example, kept)
     with followed(module) as standing:
@@ -128,13 +145,15 @@ def pruner_of(
             round_to=multiple,
             root_module_types=roots(),
             output_transform=differentiable,
-            customized_pruners=pruners(),
+            customized_pruners=pruners(module),
             # the library's defaults for these are dictionaries that it fills in place, for every later pruner too
             in_channel_groups={},
             out_channel_groups={},
             num_heads={},
             channel_groups={},
         )
+    see_channels(channels.DG)
+    known.clear()
     together = options.scope == "global"
     of_attention = HeadPruner(list(heads), of_heads(importance), ratio, options.rounds, together, multiple)
     return Pruner(channels, of_attention, beside, outputs)
@@ -165,6 +184,17 @@ def _output_layers(module: Any, example: Tensors, kept: Sequence[Any]) -> list[A
     return layers
 
 
+class TrackLost(RecipeFailed):
+    """Torch-Pruning raised something."""
+
+    def __init__(self, told: str, layer: str | None) -> None:
+        """Args:
+        layer: the one whose channels it was at work on; None: it was at work on no single one's.
+        """
+        super().__init__(told)
+        self.layer = layer
+
+
 @contextmanager
 def tracked(what: str, module: Any) -> Iterator[None]:
     """For work of Torch-Pruning's, which raises anything at all where it loses track of a model.
@@ -184,17 +214,6 @@ def tracked(what: str, module: Any) -> Iterator[None]:
 
     with environment.translated(fails, (MakeweightError, RecipeFailed)), quiet():
         yield
-class TrackLost(RecipeFailed):
-    """Torch-Pruning raised something."""
-
-    def __init__(self, told: str, layer: str | None) -> None:
-        """Args:
-        layer: the one whose channels it was at work on; None: it was at work on no single one's.
-        """
-        super().__init__(told)
-        self.layer = layer
-
-
 
 
 def _root_of(error: BaseException, module: Any) -> str | None:

@@ -101,6 +101,23 @@ def test_the_axis_of_a_normalization_by_hand(kind: Any, axis: int | None, kept: 
     assert normalization.axis(kind(weight), kind(weight[kept]), kept) == axis
 
 
+class Frozen(nn.Module):
+    """With statistics and factors that are buffers, as detectors have it in their backbones."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.linspace(0.5, 2, channels))
+        self.register_buffer("mean", torch.linspace(-1, 1, channels))
+
+    def forward(self, x: Any) -> Any:
+        return (x - self.mean) * self.weight
+
+
+class FrozenAndMixes(Frozen):
+    def forward(self, x: Any) -> Any:
+        return super().forward(x - x.roll(1, -1))
+
+
 class Stream(nn.Module):
     def __init__(self, norm: Any) -> None:
         super().__init__()
@@ -110,6 +127,13 @@ class Stream(nn.Module):
         return self.head(torch.relu(self.wide(self.norm(self.embed(x)))))
 
 
+@pytest.fixture
+def given(make_project: Any, make_given: Any) -> Any:
+    values = np.random.default_rng(0).random((8, 4), dtype=np.float32)
+    data = split_of("noise", {"x": values}, np.arange(8) % 3)
+    return replace(make_given(make_project()), splits={"calibration": data}, ports=(Port("x", ("N", 4), "float32"),))
+
+
 @pytest.mark.parametrize(
     ("norm", "refused"),
     [
@@ -117,17 +141,24 @@ class Stream(nn.Module):
         (DescendsFromMeanSquare(16), None),
         (MeanSquare(torch.ones(16)), None),
         (Mixes(torch.ones(16)), ["embed"]),
+        (FrozenAndMixes(16), ["embed"]),
     ],
-    ids=["of torch", "descends from torch's", "by hand", "something else"],
+    ids=["of torch", "descends from torch's", "by hand", "something else", "frozen and something else"],
 )
-def test_weights_of_a_normalization_follow_its_channels_or_these_are_kept(
-    make_project: Any, make_given: Any, norm: Any, refused: Any
-) -> None:
-    values = np.random.default_rng(0).random((8, 4), dtype=np.float32)
-    data = split_of("noise", {"x": values}, np.arange(8) % 3)
-    given = replace(make_given(make_project()), splits={"calibration": data}, ports=(Port("x", ("N", 4), "float32"),))
+def test_weights_of_a_normalization_follow_its_channels_or_these_are_kept(given: Any, norm: Any, refused: Any) -> None:
     module = Stream(norm)
     Prune().apply(Subject(module), PruneOptions(ratio=0.5, round_to=1, epochs=0), given)
     assert given.notes["prune"].get("refused") == refused
     assert module.norm.weight.numel() == module.embed.out_features == (16 if refused else 8)
     assert module.wide.out_features == 8
+
+
+def test_buffers_of_frozen_normalizations_follow_the_channels_of_their_own_layers(given: Any) -> None:
+    module = nn.Sequential(nn.Linear(4, 16), Frozen(16), nn.ReLU(), nn.Linear(16, 16), Frozen(16), nn.Linear(16, 3))
+    whole = module[1].weight
+    before = module[0].weight.detach()
+    Prune().apply(Subject(module), PruneOptions(ratio=0.5, round_to=1, epochs=0), given)
+    assert given.notes["prune"]["channels"] == {"0": [16, 8], "3": [16, 8]}
+    kept = [bool((module[0].weight == row).all(1).any()) for row in before]
+    assert torch.equal(module[1].weight, whole[kept])
+    assert set(dict(module[4].named_buffers())) == {"weight", "mean"}

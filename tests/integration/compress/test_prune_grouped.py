@@ -1,5 +1,5 @@
-"""Convolutions in groups lose channels within each, transposed ones too, and halves that gate each other lose the same;
-where they cannot, they are named."""
+"""Convolutions in groups lose channels within each, transposed ones too, and parts that gate each other lose the same,
+whatever is cut along other axes; where they cannot, they are named."""
 
 from __future__ import annotations
 
@@ -113,19 +113,31 @@ def _chunks(whole: Any) -> Any:
     return passed * gate.sigmoid()
 
 
-@pytest.mark.parametrize("gate", [_chunks, nn.GLU(dim=1)], ids=["chunks", "GLU"])
+def _slices(whole: Any) -> Any:
+    half = whole.shape[1] // 2
+    return whole[:, :half] * whole[:, half:].sigmoid()
+
+
+def _turns(whole: Any) -> Any:
+    return whole[:, ::2] * whole[:, 1::2].sigmoid()
+
+
+@pytest.mark.parametrize("gate", [_chunks, nn.GLU(dim=1), _slices, _turns], ids=["chunks", "GLU", "slices", "turns"])
 @pytest.mark.parametrize("scope", ["uniform", "global"])
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_halves_that_gate_each_other_lose_the_same_channels_and_no_more_than_asked_for(
+def test_parts_that_gate_each_other_lose_the_same_channels_and_no_more_than_asked_for(
     given: Any, gate: Any, scope: Any, rounds: int
 ) -> None:
     torch.manual_seed(0)
     module = Gated(gate).eval()
-    # what is passed on in these places is nothing, and nothing looks at it
-    gone = [1, 2, 4, 5, 7, 11, 13, 14]
+    # what is passed on in these places is nothing, and hardly anything looks at it; what gates them is as large as ever
+    # (but for the first, which goes before all others)
+    gone, places = [0, 2, 4, 5, 7, 11, 13, 14], torch.arange(32)
+    passed, gating = (places[::2], places[1::2]) if gate is _turns else places.chunk(2)
     with torch.no_grad():
-        module.both.weight[gone] = module.both.bias[gone] = 0
-        module.both.weight[[16 + place for place in gone]] *= 1e-3
+        module.both.weight[passed] *= 3
+        module.both.weight[passed[gone]] = module.both.bias[passed[gone]] = 0
+        module.both.weight[gating[0]] *= 1e-3
         module.last.weight[:, gone] *= 1e-3
     whole = copy.deepcopy(module)
     options = PruneOptions(ratio=0.5, epochs=0, round_to=1, scope=scope, rounds=rounds, exclude=("first",))
@@ -151,3 +163,84 @@ def test_a_gate_of_channels_that_lie_last_is_followed_however_its_axis_is_counte
     torch.manual_seed(0)
     Prune().apply(Subject(GatedLast(axis).eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
     assert given.notes["prune"]["channels"] == {"both": [32, 16]}
+
+
+class CutElsewhere(nn.Module):
+    """What is cut along rows or columns has all channels in each part."""
+
+    def __init__(self, cut: Any) -> None:
+        super().__init__()
+        self.cut, self.first, self.last = cut, nn.Linear(3, 32), nn.Linear(32, 3)
+
+    def forward(self, image: Any) -> Any:
+        return self.last(self.cut(self.first(image.movedim(1, -1)))).mean((1, 2))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        nn.GLU(1),
+        nn.GLU(-2),
+        lambda given: sum(each.mean(1, keepdim=True) for each in given.split([1, 5], 1)),
+        lambda given: given[:, 2:],
+    ],
+    ids=["GLU", "GLU from the end", "split", "slice"],
+)
+def test_what_is_cut_along_an_axis_without_channels_loses_them_like_any_other(given: Any, cut: Any) -> None:
+    torch.manual_seed(0)
+    Prune().apply(Subject(CutElsewhere(cut).eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    assert given.notes["prune"]["channels"] == {"first": [32, 16]}
+    assert "refused" not in given.notes["prune"]
+
+
+def test_what_is_spread_over_places_loses_whole_channels(given: Any) -> None:
+    class Grows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seed, self.last = nn.Linear(108, 16 * 9), nn.Conv2d(16, 3, 1)
+
+        def forward(self, image: Any) -> Any:
+            return self.last(self.seed(image.flatten(1)).unflatten(1, (-1, 3, 3)).relu()).mean((2, 3))
+
+    torch.manual_seed(0)
+    Prune().apply(Subject(Grows().eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    assert given.notes["prune"]["channels"] == {"seed": [144, 72]}
+
+
+@pytest.mark.parametrize("recurrent", [True, False], ids=["a recurrence", "a linear layer"])
+def test_channels_whose_rows_are_read_as_one_vector_are_followed(given: Any, recurrent: bool) -> None:
+    class Hears(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(4, 3)
+            self.over = nn.GRU(8 * 6, 4, batch_first=True) if recurrent else nn.Linear(8 * 6, 4)
+
+        def forward(self, image: Any) -> Any:
+            heard = self.first(image)
+            heard = heard.flatten(1, 2).transpose(1, 2) if recurrent else heard.transpose(1, 2).flatten(2)
+            heard = self.over(heard)
+            return self.last(heard[0] if recurrent else heard).mean(1)
+
+    torch.manual_seed(0)
+    module = Hears().eval()
+    Prune().apply(Subject(module), PruneOptions(ratio=0.5, epochs=0, round_to=1, exclude=("over",)), given)
+    assert given.notes["prune"]["channels"] == {"first": [8, 4]}
+    assert getattr(module.over, "input_size" if recurrent else "in_features") == 4 * 6
+
+
+def test_where_pruning_fails_over_the_channels_of_a_layer_that_one_is_named_and_the_others_go_on(given: Any) -> None:
+    class Unbinds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.both, self.last = nn.Linear(3, 16), nn.Linear(16, 32), nn.Linear(16, 3)
+
+        def forward(self, image: Any) -> Any:
+            pixels = self.first(image.flatten(2).transpose(1, 2)).relu()
+            passed, gate = self.both(pixels).unflatten(-1, (-1, 2)).unbind(-1)
+            return self.last(passed * gate.sigmoid()).mean(1)
+
+    torch.manual_seed(0)
+    Prune().apply(Subject(Unbinds().eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    assert given.notes["prune"]["channels"] == {"first": [16, 8]}
+    assert given.notes["prune"]["refused"] == ["both"]
+    assert "prune: channels kept where Torch-Pruning loses track of them: both" in given.progress.lines
