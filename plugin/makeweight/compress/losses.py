@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from makeweight.budget.metric import TaskKind
 from makeweight.config.settings import TaskSettings
-from makeweight.measure.tasks.regression import is_turned
 from makeweight.user import callables
 from makeweight_base.errors import UsageError
 
@@ -119,6 +118,8 @@ def squared_error(scores: Any, batch: Batch) -> Any:
         UsageError: scores and targets differ in number, or in the order of their axes.
     """
     from torch.nn import functional
+
+    from makeweight.measure.tasks.regression import is_turned
 
     targets = batch.targets
     if scores.numel() != targets.numel() or is_turned(scores.shape[1:], targets.shape[1:]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_the_baseline_of_a_module(make_project: Any, tmp_path: Path, capfd: pyte
     for folder in folders:
         folder.mkdir()
         manifests.append(write_baseline(project.declared, folder, Silent()))
-    first, second = manifests
+    first, second = (replace(each, read=None) for each in manifests)  # what was made is no output of a stage there
     assert first == second
     content = (folders[0] / "model.onnx").read_bytes()
     assert first.sha256 == hashlib.sha256(content).hexdigest()
