@@ -13,20 +13,26 @@ _GIVEN = ((4, 1), (3, 1), (3, -1))
 
 
 def pruners(module: Any) -> Mapping[Any, Any]:
-    """What Torch-Pruning is told of such layers of a module, by their class: all of it are seen to be such."""
+    """What Torch-Pruning is told of such layers of a module, by their class: all of it are seen to be such. None is
+    changed that `follow` has not found to be of channels."""
     import torch
     import torch_pruning
 
     class OfBuffers(torch_pruning.pruner.function.BasePruningFunc):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.of_channels: set[Any] = set()
+
         def prune_out_channels(self, layer: Any, idxs: Any) -> Any:
-            gone = set(idxs)
-            _keep(layer, torch.tensor([each for each in range(_width(layer)) if each not in gone]))
+            if layer in self.of_channels:
+                gone = set(idxs)
+                _keep(layer, torch.tensor([each for each in range(_width(layer)) if each not in gone]))
             return layer
 
         prune_in_channels = prune_out_channels
 
-        def get_out_channels(self, layer: Any) -> int:
-            return _width(layer)
+        def get_out_channels(self, layer: Any) -> None:
+            """Those of what is before it, or after."""
 
         get_in_channels = get_out_channels
 
@@ -37,6 +43,20 @@ def pruners(module: Any) -> Mapping[Any, Any]:
             able[kind] = able.get(kind, True) and _by_channel(part)
     pruner = OfBuffers()
     return {kind: pruner for kind, each in able.items() if each}
+
+
+def follow(graph: Any) -> None:
+    """Have Torch-Pruning know which of these layers are as long as there are channels where they are called, in place:
+    others change places one by one, as a window over time does."""
+    from torch_pruning.dependency import shape_infer
+
+    for node in graph.module2node.values():
+        found = getattr(graph.CUSTOMIZED_PRUNERS.get(type(node.module)), "of_channels", None)
+        if found is not None and _width(node.module) in (
+            shape_infer.infer_out_channels_recursively(graph, node, [0]),
+            shape_infer.infer_in_channels_recursively(graph, node, [0]),
+        ):
+            found.add(node.module)
 
 
 def _width(part: Any) -> int:
@@ -64,7 +84,8 @@ def _by_channel(part: Any) -> bool:
 
     width, drawn = _width(part), torch.Generator().manual_seed(0)
     kept = torch.arange(0, width, 2)
-    asked, narrowed = copy.deepcopy(part), copy.deepcopy(part)  # it may change what it keeps when it is called
+    # it may change what it keeps when it is called, and channels are followed as they are in inference
+    asked, narrowed = copy.deepcopy(part).eval(), copy.deepcopy(part).eval()
     _keep(narrowed, kept)
 
     def alike(axes: int, axis: int) -> bool:
@@ -74,7 +95,10 @@ def _by_channel(part: Any) -> bool:
         try:
             with torch.no_grad():
                 whole, left = asked(values), narrowed(values.index_select(axis, kept))
-                return bool(whole.shape == values.shape and torch.allclose(left, whole.index_select(axis, kept)))
+            # of one that hands on what it is given, autograd sees nothing but the layer before
+            if whole is values or whole.shape != values.shape:
+                return False
+            return bool(torch.allclose(left, whole.index_select(axis, kept)))
         except Exception:  # noqa: BLE001 - what a module raises on values that are not its own tells that it is another
             return False
 

@@ -308,6 +308,7 @@ def see_channels(graph: Any) -> None:
     """Have Torch-Pruning's graph of a module tell channels from what else it takes for them, in place."""
     grouped.only_channels_cut(graph)
     flattened.follow(graph)
+    frozen.follow(graph)
 
 
 def pruners(module: Any) -> Mapping[Any, Any]:

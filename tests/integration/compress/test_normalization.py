@@ -113,6 +113,11 @@ class Frozen(nn.Module):
         return (x - self.mean) * self.weight
 
 
+class FrozenInTraining(Frozen):
+    def forward(self, x: Any) -> Any:
+        return super().forward(x) if self.training else x
+
+
 class FrozenAndMixes(Frozen):
     def forward(self, x: Any) -> Any:
         return super().forward(x - x.roll(1, -1))
@@ -154,7 +159,10 @@ def test_weights_of_a_normalization_follow_its_channels_or_these_are_kept(given:
 
 
 def test_buffers_of_frozen_normalizations_follow_the_channels_of_their_own_layers(given: Any) -> None:
-    module = nn.Sequential(nn.Linear(4, 16), Frozen(16), nn.ReLU(), nn.Linear(16, 16), Frozen(16), nn.Linear(16, 3))
+    of_all = Frozen(1)
+    module = nn.Sequential(
+        nn.Linear(4, 16), Frozen(16), nn.ReLU(), nn.Linear(16, 16), Frozen(16), of_all, nn.Linear(16, 3)
+    )
     whole = module[1].weight
     before = module[0].weight.detach()
     Prune().apply(Subject(module), PruneOptions(ratio=0.5, round_to=1, epochs=0), given)
@@ -162,3 +170,13 @@ def test_buffers_of_frozen_normalizations_follow_the_channels_of_their_own_layer
     kept = [bool((module[0].weight == row).all(1).any()) for row in before]
     assert torch.equal(module[1].weight, whole[kept])
     assert set(dict(module[4].named_buffers())) == {"weight", "mean"}
+
+
+@pytest.mark.parametrize("kept", [Frozen(4), FrozenInTraining(16)], ids=["of places", "of channels in training alone"])
+def test_layers_of_buffers_that_are_not_of_channels_stay_and_the_channels_go(given: Any, kept: Any) -> None:
+    module = nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 16, 1), kept, nn.Flatten(), nn.Linear(64, 3))
+    width = kept.weight.numel()
+    Prune().apply(Subject(module), PruneOptions(ratio=0.5, round_to=1, epochs=0), given)
+    assert given.notes["prune"]["channels"] == {"1": [16, 8]}
+    assert "refused" not in given.notes["prune"]
+    assert kept.weight.numel() == width
