@@ -60,15 +60,16 @@ def test_what_is_said_of_the_whole_model_stays(runtime: OnnxRuntime, exported: P
     assert {entry.key: entry.value for entry in onnx.load(target).metadata_props} == {"names": "cat,dog"}
 
 
+@pytest.mark.parametrize("location", ["weights.bin", "./model.onnx.data"], ids=["by name", "by path"])
 def test_notes_are_left_out_where_the_weights_lie_in_a_file_of_their_own(
-    runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, tmp_path: Path
+    runtime: OnnxRuntime, exported: Path, images: Feeds, answers: Any, tmp_path: Path, location: str
 ) -> None:
     given = tmp_path / "given" / "model.onnx"
     given.parent.mkdir()
     noted = _noted(onnx.load(exported), STACK)
-    onnx.save(noted, given, save_as_external_data=True, location="weights.bin")
+    onnx.save(noted, given, save_as_external_data=True, location=location)
     model = runtime.lower(runtime.read(given), FLOAT32, None, tmp_path / "model.onnx")
-    assert (tmp_path / "weights.bin").read_bytes() == (given.parent / "weights.bin").read_bytes()
+    assert (tmp_path / location).read_bytes() == (given.parent / location).read_bytes()
     assert STACK.encode() not in (tmp_path / "model.onnx").read_bytes()
     np.testing.assert_allclose(runtime.open(model).run(images)[0], answers, rtol=0, atol=1e-4)
 

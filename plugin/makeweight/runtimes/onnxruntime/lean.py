@@ -100,7 +100,7 @@ def _write_beside(model: Any, aside: Mapping[str, bytes], path: Path) -> None:
     https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
     """
     if not aside:
-        if all(entry.value != path.name for tensor in all_tensors(model) for entry in tensor.external_data):
+        if all(Path(entry.value) != Path(path.name) for tensor in all_tensors(model) for entry in tensor.external_data):
             path.unlink(missing_ok=True)
         return
     with path.open("wb") as file:
