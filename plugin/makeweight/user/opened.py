@@ -92,8 +92,7 @@ def opened(declared: Declared, besides: Collection[str]) -> dict[str, str | None
     folder, named = declared.root.resolve(), (*declared.named, *_OURS)
     files: set[str] = set()
     looked: set[str] = set()
-    for place in own(folder, [*_names, *_listed]):
-        at = Path(os.path.relpath(place, folder)).as_posix()
+    for at, place in own(folder, [*_names, *_listed]):
         if _PASSED_OVER & set(at.split("/")) or not undeclared(named, [at]):
             continue
         if str(place) in _listed and not _is_around(at):

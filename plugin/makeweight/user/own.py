@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -10,8 +11,9 @@ from pathlib import Path
 import makeweight
 
 
-def own(root: Path, places: Iterable[str]) -> list[Path]:
-    """Of files and folders, the work tree's that a project's folder lies in, sorted."""
+def own(root: Path, places: Iterable[str]) -> list[tuple[str, Path]]:
+    """Of files and folders, the work tree's that a project's folder lies in, sorted; in front of each, its path from
+    the project's folder."""
     folder = root.resolve()
     tree = next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
     outside = [place for place in _installed() if not folder.is_relative_to(place)]
@@ -20,7 +22,7 @@ def own(root: Path, places: Iterable[str]) -> list[Path]:
     near = {place for place in places if not place.startswith(("<", *others))}
     paths = {Path(place).absolute() for place in near if f"{place}/".startswith(within) or not _is_plain(place)}
     found = (path for path in paths if path.is_relative_to(tree) and not any(map(path.is_relative_to, outside)))
-    return sorted(found, key=str)
+    return [(Path(os.path.relpath(path, folder)).as_posix(), path) for path in sorted(found, key=str)]
 
 
 def _is_plain(place: str) -> bool:

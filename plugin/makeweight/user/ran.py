@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import sys
 from collections import Counter
@@ -41,13 +40,8 @@ def ran(root: Path) -> dict[str, str]:
     What is installed and makeweight itself are left out; what other processes ran, such as a loader's workers, is not
     seen. Byte code goes by the name of its source, where there is one.
     """
-    folder = root.resolve()
     known = [file for module in [*sys.modules.values()] if isinstance(file := getattr(module, "__file__", None), str)]
-    return {
-        Path(os.path.relpath(path, folder)).as_posix(): sha256_of(path)
-        for path in own(folder, (*_executed, *known))
-        if path.is_file()
-    }
+    return {at: sha256_of(path) for at, path in own(root, (*_executed, *known)) if path.is_file()}
 
 
 def refuse_undeclared(root: Path, sources: Iterable[str], progress: Progress) -> None:
