@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from makeweight.ci import inputs
-from makeweight.ci.commit import LINK, SUBMODULE, Commit, upwards
+from makeweight.ci.commit import LINK, SUBMODULE, Commit
 from makeweight.ci.tracked import Tracked
+from makeweight.nesting import upwards
 from makeweight.project.project import Project
 
 _COMPILED = re.compile(r".*\.py[co]")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from makeweight.ci import hashes
+from makeweight.nesting import upwards
 
 LINK, SUBMODULE, FOLDER = "120000", "160000", "040000"
 _MOST_LINKS = 40
@@ -159,14 +160,3 @@ class Commit:
         return hashes.of_folder(
             {each.removeprefix(f"{path}/"): hashes.of_bytes(held[self.entries[each].id]) for each in seen}
         )
-
-
-def within(path: str, folder: str) -> bool:
-    """Whether a path is a folder, or lies in it."""
-    return folder in ("", path) or path.startswith(f"{folder}/")
-
-
-def upwards(path: str) -> list[str]:
-    """The folders that a path lies in, from the top, and the path itself."""
-    steps = path.split("/")
-    return ["/".join(steps[:count]) for count in range(1, len(steps) + 1)]

@@ -10,12 +10,13 @@ from typing import Any
 from makeweight.ci import admission, base_artifacts, content, landed, lock
 from makeweight.ci.base import Base
 from makeweight.ci.changed import Change
-from makeweight.ci.commit import SUBMODULE, upwards
+from makeweight.ci.commit import SUBMODULE
 from makeweight.ci.dvc import Dvc, Failed, gist
 from makeweight.ci.git import Git
 from makeweight.ci.state import State, remove
 from makeweight.ci.tracked import Tracked
 from makeweight.layout import CONFIG, LOCK, PIPELINE, Layout
+from makeweight.nesting import upwards
 from makeweight.pipeline import dvcyaml
 from makeweight.project.project import Project
 from makeweight.starter import repository

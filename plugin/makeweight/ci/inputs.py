@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from makeweight.ci import nodes
-from makeweight.ci.commit import FOLDER, SUBMODULE, Commit, upwards, within
+from makeweight.ci.commit import FOLDER, SUBMODULE, Commit
 from makeweight.ci.tracked import Output, Stage, Tracked
+from makeweight.nesting import upwards, within
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from makeweight.ci import hashes, nodes
-from makeweight.ci.commit import FOLDER, SUBMODULE, Commit, upwards
+from makeweight.ci.commit import FOLDER, SUBMODULE, Commit
 from makeweight.ci.lock import is_ours
 from makeweight.layout import CONFIG, LOCK, PIPELINE
+from makeweight.nesting import upwards
 
 # Words about an output, without effect on what it is.
 _WORDS = frozenset({"desc", "meta", "labels", "type"})

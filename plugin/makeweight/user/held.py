@@ -10,11 +10,12 @@ import os
 import posixpath
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from makeweight.layout import LOCK
+from makeweight.nesting import upwards
 
 _TOLD = re.compile(r"""^[\s-]*path:\s+['"]?(.+?)/?['"]?\s*$""", re.MULTILINE)
 """What a .dvc file or dvc.lock names."""
@@ -72,10 +73,3 @@ def _lines(folder: Path) -> frozenset[str]:
         return frozenset((folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines())
     except OSError:
         return frozenset()
-
-
-def upwards(path: str) -> Iterator[str]:
-    """It, and the folders that it lies in; not those that the project's folder does."""
-    while path and not path.endswith(".."):
-        yield path
-        path = posixpath.dirname(path)

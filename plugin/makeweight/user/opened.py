@@ -14,8 +14,9 @@ from types import FrameType
 
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG, LOCK, OWN, PIPELINE, Layout
+from makeweight.nesting import upwards
 from makeweight.user.declared import Declared
-from makeweight.user.held import held, upwards
+from makeweight.user.held import held
 from makeweight.user.own import own
 from makeweight.user.ran import undeclared
 
@@ -109,7 +110,7 @@ def _gathered(paths: set[str], looked: set[str]) -> set[str]:
     steps = {step for path in paths for step in upwards(path)}
     counts = Counter(map(posixpath.dirname, steps))
     whole = {around for around, count in counts.items() if count > MOST and not _is_around(around)} | (looked & paths)
-    return {next((step for step in [*upwards(path)][::-1] if step in whole), path) for path in paths}
+    return {next((step for step in upwards(path) if step in whole), path) for path in paths}
 
 
 def _is_around(folder: str) -> bool:

@@ -12,6 +12,7 @@ from types import CodeType
 
 from makeweight.artifact.files import sha256_of
 from makeweight.layout import CONFIG
+from makeweight.nesting import within
 from makeweight.user.own import own
 from makeweight_base.errors import UsageError
 from makeweight_base.progress import Progress
@@ -88,4 +89,4 @@ def _some(paths: Sequence[str]) -> str:
 def undeclared(sources: Iterable[str], paths: Iterable[str]) -> list[str]:
     """Of files that ran or are read, by their paths from the project's folder, those that no source is or holds."""
     named = [posixpath.normpath(source) for source in sources]
-    return sorted(path for path in paths if not any(path == each or path.startswith(f"{each}/") for each in named))
+    return sorted(path for path in paths if not any(within(path, each) for each in named))
