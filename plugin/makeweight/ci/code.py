@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from makeweight.ci import inputs
 from makeweight.ci.commit import LINK, SUBMODULE, Commit
@@ -87,11 +87,10 @@ def _differing(base: Commit, head: Commit, kind: re.Pattern[str]) -> str | None:
     )
 
 
-def _in_the_way(before: Tracked, now: Tracked, ran: Iterable[str]) -> str | None:
+def _in_the_way(before: Tracked, now: Tracked, ran: Collection[str]) -> str | None:
     """Something new beside the code that ran, or where imports begin, or by words of that code, which an import may now
     find instead, or where it found nothing."""
     base, head = before.commit, now.commit
-    ran = list(ran)
     held = base.contents([base.entries[path].id for path in ran if base.is_file(path)])
     said = {word.decode() for content in held.values() for word in _WORD.findall(content)}
     folders = {head.folder} | {above for path in ran for above in _above(path, head.folder)}
