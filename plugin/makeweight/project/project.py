@@ -66,19 +66,21 @@ class Project:
     @property
     def named(self) -> tuple[str, ...]:
         """What makeweight.yaml names: code, model, data and raw samples, by paths from the project's folder."""
+        return (*self.sources, *self._without_code)
+
+    @property
+    def _without_code(self) -> tuple[str, ...]:
         raw = () if self.pipeline is None or self.pipeline.place is None else (self.pipeline.place,)
-        return (*self.sources, *self.model.files, *self.data.places.values(), *raw)
+        return (*self.model.files, *self.data.places.values(), *raw)
 
     @property
     def code(self) -> Sources:
         """What of the sources goes to a device with a pipeline."""
-        samples = () if self.pipeline is None or self.pipeline.place is None else (self.pipeline.place,)
         try:
             beside = self.weights_beside(artifact.read(self.layout.artifact(BASELINE)).model)
         except UsageError:  # no baseline was made yet
             beside = []
-        without = (*self.data.places.values(), *self.model.files, *beside, *samples)
-        return Sources(self.root, self.sources, without)
+        return Sources(self.root, self.sources, (*self._without_code, *beside))
 
     def weights_beside(self, baseline: Model | None) -> list[str]:
         """The files that the model's own file names, by their paths from the project's folder; `baseline`: what was
