@@ -65,7 +65,12 @@ class Polled:
         with self._lock:
             if self._why is not None:
                 raise self._why
-            now, watts = self._clock(), self._read()
+            try:
+                now, watts = self._clock(), self._read()
+            except NoMeter as error:
+                # where it can be read again by the next question, nobody knows what was taken until then
+                self._why = error
+                raise
             self._joules += (now - self._at) * (self._watts + watts) / 2
             self._at, self._watts = now, watts
             return self._joules
@@ -74,13 +79,9 @@ class Polled:
         self._ends.set()
 
     def _poll(self) -> None:
-        while not self._ends.wait(self._every):
-            try:
+        with contextlib.suppress(NoMeter):  # the next question is told
+            while not self._ends.wait(self._every):
                 self.joules()
-            except NoMeter as error:
-                # where it can be read again by the next question, nobody knows what was taken until then
-                self._why = error
-                return
 
 
 class Followed:
