@@ -11,6 +11,7 @@ from makeweight.artifact.feeds import fit
 from makeweight.artifact.ports import Feeds, Port, batch_size
 from makeweight.compare.sizes import Asked, sized
 from makeweight.measure import samples
+from makeweight.user import npz
 from makeweight_base.errors import UsageError, reason
 
 
@@ -39,11 +40,7 @@ def of(given: Path | None, ports: Sequence[Port], shapes: Asked) -> list[Feeds]:
     except MemoryError:  # it is as it should be
         raise
     except Exception as error:  # a damaged archive raises what zipfile, zlib or numpy please
-        raise UsageError(
-            "cannot be read as .npz: it is none, damaged, or holds Python objects",
-            where=str(given),
-            do="Write plain arrays with numpy.savez.",
-        ) from error
+        raise npz.unreadable(where=str(given)) from error
     whole = _whole(ports, arrays)
     size = batch_size([port for port in ports if port.name not in whole]) or 1
     count = min((len(values) for name, values in arrays.items() if name not in whole), default=0) // size

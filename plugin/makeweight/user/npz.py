@@ -31,10 +31,17 @@ def mapped(path: Path) -> dict[str, NDArray[Any]]:
         what, do = absent(path)
         raise UsageError(what, do=do or "Mend data.npz in makeweight.yaml.") from error
     except Exception as error:
-        raise UsageError(
-            "cannot be read as .npz: it is none, damaged, or holds Python objects",
-            do="Write plain arrays with numpy.savez.",
-        ) from error
+        raise unreadable() from error
+
+
+def unreadable(where: str | None = None) -> UsageError:
+    """The error of a file that is there, and of which arrays cannot be read; numpy's own words on it tell how to load
+    what may be unsafe."""
+    return UsageError(
+        "cannot be read as .npz: it is none, damaged, or holds Python objects",
+        where=where,
+        do="Write plain arrays with numpy.savez.",
+    )
 
 
 def _array(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
