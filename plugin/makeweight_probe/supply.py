@@ -24,7 +24,7 @@ def source(root: Path = ROOT) -> str | None:
     return "on battery" if "Discharging" in statuses and not plugged(supplies) else "on mains"
 
 
-def read(names: Collection[str], root: Path = ROOT) -> Supplies:
+def read(names: Collection[str], root: Path) -> Supplies:
     """Of the files of these names what can be read."""
     found: dict[str, dict[str, str]] = {}
     for supply in sorted(root.glob("*")):
