@@ -31,7 +31,7 @@ from makeweight_base.errors import EnvironmentFailed, ProcessLost
 from makeweight_base.progress import Progress
 from makeweight_probe.__main__ import LOST, NO_RUNTIME, REFUSED, SILENT
 from makeweight_probe.job import AnswersJob, Result
-from makeweight_probe.last_words import ASKED_TO_END, FROM_OUTSIDE
+from makeweight_probe.last_words import ASKED_TO_END
 
 Answering = Callable[[Feeds], Sequence[NDArray[Any]]]
 """What a module answers, in the order in which a file of it has its outputs."""
@@ -208,7 +208,7 @@ def _carried_out(job: AnswersJob, runtime: Runtime, progress: Progress) -> Resul
         if failure.code in (LOST, SILENT):  # of another runtime: the process was the reference's, not the model's
             told = f"the process of what the model is held against was lost: {failure.last}"
             raise ProcessLost(told, do="Run again; the machine may be short of memory.") from failure
-        if failure.code >= 0 or -failure.code in FROM_OUTSIDE:
+        if failure.code >= 0 or failure.killed:
             kind = EnvironmentFailed if -failure.code in ASKED_TO_END else ProcessLost
             raise kind(
                 f"the process that tried the model out was ended ({ended(failure.code)}): {failure.last}",
