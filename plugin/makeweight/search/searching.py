@@ -200,7 +200,7 @@ class Search:
 
     def _taken(self) -> int:
         """How many trials are spent, and will be by what is under way: at least as many as are carried through."""
-        return sum(map(_parts, self.ended.values())) // _FORMS + len(self._under_way)
+        return int(self.spent) + len(self._under_way)
 
     def _proposed(self) -> int | None:
         """The number of a new trial; None: there is none."""
