@@ -330,12 +330,12 @@ class Search:
         try:
             measured = future.result()
         except DeviceFailed as failure:
-            told, before = unmeasurable(failure), self._gave_up
-            self._gave_up = isinstance(failure, GivenUp)
+            before, self._gave_up = self._gave_up, isinstance(failure, GivenUp)
             killed = isinstance(failure, JobFailed) and failure.killed
             if killed and own.attempts < _ATTEMPTS:
                 self._measure(number)
                 return
+            told = unmeasurable(failure)
             # where two models in a row do not end it is hardly theirs, and each takes half an hour
             if told is not None and not (before and self._gave_up):
                 why, again = told
