@@ -59,7 +59,9 @@ class Problems:
                 deeper = any(len(other) > len(place) and other[: len(place)] == place for other in found)
                 of_kind, others = _parted(entries, deeper=deeper)
                 told = [_sentence(entry, model, tuple(entry["loc"]), beside) for entry in others]
-                for said in dict.fromkeys((*told, *([_of_another_kind(of_kind)] if of_kind else []))):
+                if of_kind:
+                    told.append(_of_another_kind(of_kind))
+                for said in dict.fromkeys(told):
                     self.note(place, said)
             return None
 
@@ -108,7 +110,7 @@ def _parted(entries: Sequence[Any], *, deeper: bool) -> tuple[list[Any], list[An
         deeper: whether something is wrong within it too, so that one of the alternatives is of its kind.
     """
     of_kind = [entry for entry in entries if entry["type"] in _WANTED]
-    others = [entry for entry in entries if entry not in of_kind]
+    others = [entry for entry in entries if entry["type"] not in _WANTED]
     if deeper:  # a list or a mapping is none of some words
         others = [entry for entry in others if entry["type"] != "literal_error"]
     # a text may be meant as anything
