@@ -9,7 +9,6 @@ from pathlib import Path
 from makeweight_base.errors import UsageError, reason
 
 _log = logging.getLogger("makeweight_monitors")
-_Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Tls:
@@ -60,16 +59,17 @@ class Tls:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def _now(self) -> _Stamp:
-        """What changes whenever one of the files does, or who may read it."""
-        found = []
-        for path in (self._certificate, self._key, self._client_ca):
-            try:
-                status = None if path is None else path.stat()
-            except OSError:
-                status = None
-            found.append((0, 0, 0) if status is None else (status.st_ctime_ns, status.st_size, status.st_ino))
-        return tuple(found)
+    def _now(self) -> list[object]:
+        return [_stamp(path) for path in (self._certificate, self._key, self._client_ca) if path is not None]
+
+
+def _stamp(path: Path) -> object:
+    """What changes whenever the file does, or who may read it; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def of(certificate: Path | None, key: Path | None, client_ca: Path | None = None) -> Tls | None:
