@@ -88,15 +88,16 @@ class Case:
     """Of the traffic, what the target began with as the rollback was decided; None: it does not tell."""
 
     def not_after(self, time: float) -> Case:
-        """With no time later than this one: a clock that went back tells of some, and nothing would come to its end."""
-        deed = self.deed
+        """With no time later than this one: a clock that went back tells of some, and nothing would come to its end.
+        `good_since`, `good_at` and `Deed.again` are left: who reads those looks whether they can be."""
+        deed, blind = self.deed, self.blind_since
         if deed is not None:
             answered = deed.answered
-            if answered is not None and answered.time > time:
-                answered = replace(answered, time=time)
+            if answered is not None:
+                answered = replace(answered, time=min(answered.time, time))
             deed = replace(deed, begun=min(deed.begun, time), answered=answered)
-        blind, good = (None if one is None else min(one, time) for one in (self.blind_since, self.good_since))
-        return replace(self, since=min(self.since, time), blind_since=blind, good_since=good, deed=deed)
+        blind = None if blind is None else min(blind, time)
+        return replace(self, since=min(self.since, time), blind_since=blind, deed=deed)
 
     @property
     def latched(self) -> bool:

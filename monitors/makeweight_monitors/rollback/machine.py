@@ -184,8 +184,7 @@ def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
         said = f"holds {case.canary} at {share:.0%}: {'; '.join(one.sentence for one in objections)}"
         topic = f"holds at {share}: {' '.join(one.what for one in objections)}"
         return Step(replace(case, good_since=None), sentence=said, topic=topic)
-    case = _good(case, seen.time, policy)
-    good_since = seen.time if case.good_since is None else case.good_since
+    case, good_since = _good(case, seen.time, policy)
     if seen.time - good_since < policy.step_for:
         return Step(
             case, sentence=f"{case.canary} does well at {share:.0%}; more after {policy.step_for:.0f} s of that"
@@ -199,14 +198,16 @@ def _onward(case: Case, seen: Seen, policy: Policy) -> Step:
     return _begin(case, seen, "step", further, f"gives {case.canary} {further:.0%} after {share:.0%}: {ground}")
 
 
-def _good(case: Case, time: float, policy: Policy) -> Case:
-    """Found good enough once more. Where nobody looked for a while, since the controller or its machine stood still, it
-    is not known to have been so all the time."""
-    last = case.good_since if case.good_at is None else case.good_at
-    if case.good_since is None or last is None or not 0 <= time - last <= policy.gap:
-        return replace(case, good_since=time, good_at=time)
-    # not at each look: what differs is written down, and handed to other controllers
-    return replace(case, good_at=time) if time - last > policy.gap / 3 else case
+def _good(case: Case, time: float, policy: Policy) -> tuple[Case, float]:
+    """Found good enough once more, and since when. Where nobody looked for a while, since the controller or its machine
+    stood still, or where the clock went back, it is not known to have been so all the time."""
+    since = case.good_since
+    if since is not None:
+        last = since if case.good_at is None else case.good_at
+        if 0 <= time - last <= policy.gap:
+            # not at each look: what differs is written down, and handed to other controllers
+            return (replace(case, good_at=time) if time - last > policy.gap / 3 else case), since
+    return replace(case, good_since=time, good_at=time), time
 
 
 def _further(case: Case, deed: Deed, seen: Seen, policy: Policy) -> Step:
