@@ -1,6 +1,6 @@
 """What shipped, as objects of a bucket: under the hash of all its files, and last the one object that names them.
 
-One who reads that one first never sees a model by half. Objects are written by fsspec, through the package that speaks
+A reader that begins with that one never sees a model by half. Objects are written by fsspec, through the package that speaks
 to that store, with the credentials and the endpoint that its own variables and files declare.
 """
 
