@@ -4,7 +4,7 @@ at a module that no longer runs; which layer that was, and how to leave it out."
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from makeweight.compress.examples import Tensors
@@ -116,9 +116,14 @@ def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None
 def layer_of(error: BaseException, module: Any) -> str | None:
     """The innermost layer that was at work when a module, or what changes one, raised."""
     names = {id(part): name for name, part in module.named_modules() if name}
-    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
-    found = (names.get(id(value)) for frame, _ in frames for value in list(frame.f_locals.values()))
+    found = (names.get(id(value)) for value in values_at(error))
     return next((name for name in found if name is not None), None)
+
+
+def values_at(error: BaseException) -> Iterator[Any]:
+    """What the functions that were at work when it was raised had by name, the innermost first."""
+    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
+    return (value for frame, _ in frames for value in list(frame.f_locals.values()))
 
 
 def left_out(layers: Sequence[str]) -> str:

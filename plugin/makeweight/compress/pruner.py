@@ -7,14 +7,13 @@ Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxi
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from makeweight.compress import grouped
-from makeweight.compress.deadend import layer_of, left_out
+from makeweight.compress.deadend import layer_of, left_out, values_at
 from makeweight.compress.examples import Tensors
 from makeweight.compress.heads import HeadPruner, Narrowable
 from makeweight.compress.importances import importance_of, of_heads
@@ -221,7 +220,6 @@ def _root_of(error: BaseException, module: Any) -> str | None:
     from torch_pruning.dependency import Group
 
     names = {part: name for name, part in parts(module).items()}
-    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
-    values = (value for frame, _ in frames for value in list(frame.f_locals.values()))
-    roots = (names.get(each[0].dep.target.module) for each in values if isinstance(each, Group) and len(each))
+    groups = (value for value in values_at(error) if isinstance(value, Group) and len(value))
+    roots = (names.get(each[0].dep.target.module) for each in groups)
     return next((root for root in roots if root), None)
