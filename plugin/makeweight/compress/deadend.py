@@ -98,14 +98,12 @@ def refuse_broken(module: Any, example: Tensors, before: Any, output: str | None
     """
     import torch
 
-    try:
-        answer = answers(module, example, output)
-    except Exception as error:
-        environment.reraise(error)
+    def fails(error: Exception) -> RecipeFailed:
         layer = layer_of(error, module)
-        raise RecipeFailed(
-            f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({said(error)}); {way_out}"
-        ) from error
+        return RecipeFailed(f"{called} no longer runs{f' at `{layer}`' if layer else ''} ({said(error)}); {way_out}")
+
+    with environment.translated(fails):
+        answer = answers(module, example, output)
     if answer.shape != before.shape:
         was = list(before.shape)
         raise RecipeFailed(f"{called} answers in the shape {list(answer.shape)}, before in {was}; {way_out}")

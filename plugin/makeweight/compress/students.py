@@ -72,15 +72,13 @@ def shallower(module: Any, part: float, example: Tensors) -> list[str]:
         )
 
     without(module, gone)
-    try:
+    taken = f"distill: without {', '.join(gone)} the model"
+    with environment.translated(
+        lambda error: RecipeFailed(f"{taken} no longer runs ({said(error)}); build a `student`")
+    ):
         answer = answers(module, example, None)
-    except Exception as error:
-        environment.reraise(error)
-        raise RecipeFailed(
-            f"distill: without {', '.join(gone)} the model no longer runs ({said(error)}); build a `student`"
-        ) from error
     if answer.shape != shape:
-        raise RecipeFailed(f"distill: without {', '.join(gone)} the model answers another shape; build a `student`")
+        raise RecipeFailed(f"{taken} answers another shape; build a `student`")
     return gone
 
 
