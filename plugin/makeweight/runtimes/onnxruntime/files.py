@@ -45,7 +45,7 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
     if not proto.HasField("graph"):  # other formats of protobuf parse too, as fields that nobody knows
         raise refusal.not_onnx(path)
     ends: dict[str, int] = {}
-    for name, end in _outside(proto):
+    for name, end in outside(proto):
         ends[name] = max(end, ends.get(name, 0))
     for name, end in sorted(ends.items()):
         _refuse_unreadable(path, name, end)
@@ -71,7 +71,7 @@ def read(path: Path, runtime: str, packages: Sequence[str]) -> Model:
     )
 
 
-def _outside(proto: Any) -> Iterator[tuple[str, int]]:
+def outside(proto: Any) -> Iterator[tuple[str, int]]:
     """The files that tensors of the model lie in, besides its own, and where there each of them ends."""
     for tensor in all_tensors(proto):
         told = {entry.key: entry.value for entry in tensor.external_data}

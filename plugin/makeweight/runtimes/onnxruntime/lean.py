@@ -18,6 +18,7 @@ from makeweight.artifact.model import Model
 from makeweight.runtimes import traced
 from makeweight.runtimes.onnxruntime import zipmap
 from makeweight.runtimes.onnxruntime.aside import put_aside, put_back
+from makeweight.runtimes.onnxruntime.files import outside
 from makeweight.runtimes.onnxruntime.graphs import all_tensors, graphs
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -100,7 +101,7 @@ def _write_beside(model: Any, aside: Mapping[str, bytes], path: Path) -> None:
     https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
     """
     if not aside:
-        if all(Path(entry.value) != Path(path.name) for tensor in all_tensors(model) for entry in tensor.external_data):
+        if all(Path(name) != Path(path.name) for name, _ in outside(model)):
             path.unlink(missing_ok=True)
         return
     with path.open("wb") as file:
