@@ -1,7 +1,7 @@
 """What shipped, as objects of a bucket: under the hash of all its files, and last the one object that names them.
 
-A reader that begins with that one never sees a model by half. Objects are written by fsspec, through the package that speaks
-to that store, with the credentials and the endpoint that its own variables and files declare.
+A reader that begins with that one never sees a model by half. Objects are written by fsspec, through the package that
+speaks to that store, with the credentials and the endpoint that its own variables and files declare.
 """
 
 from __future__ import annotations
