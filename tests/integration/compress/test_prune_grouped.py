@@ -27,6 +27,10 @@ def given(make_project: Any, make_given: Any) -> Any:
     return replace(make_given(make_project()), splits=splits, ports=(Port("image", ("N", 3, 6, 6), "float32"),))
 
 
+def _pruned(module: Any, given: Any, **options: Any) -> None:
+    Prune().apply(Subject(module), PruneOptions(**{"ratio": 0.5, "epochs": 0, "round_to": 1, **options}), given)
+
+
 def _net(grouped: Any) -> Any:
     """A convolution in groups between two others."""
     torch.manual_seed(0)
@@ -63,8 +67,7 @@ def test_each_group_loses_the_channels_that_matter_least(given: Any, kind: Any, 
     module = _net(kind(8, 16, 3, groups=2))
     _deaden(module, read=(1, 2), made=(0, 3, 5, 6))
     whole = copy.deepcopy(module)
-    options = PruneOptions(ratio=0.5, epochs=0, round_to=1, importance=importance)
-    Prune().apply(Subject(module), options, replace(given, baseline=whole))
+    _pruned(module, replace(given, baseline=whole), importance=importance)
     assert (module[2].in_channels, module[2].out_channels, module[2].groups) == (4, 8, 2)
     assert module[2].transposed is (kind is nn.ConvTranspose2d)
     images = torch.from_numpy(IMAGES)
@@ -76,7 +79,7 @@ def test_one_that_makes_several_channels_of_each_loses_some_of_them(given: Any, 
     module = _net(kind(8, 32, 3, groups=8))
     _deaden(module, read=(), made=(1, 3))
     whole = copy.deepcopy(module)
-    Prune().apply(Subject(module), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    _pruned(module, given)
     assert given.notes["prune"]["channels"] == {"2": [32, 16]}
     images = torch.from_numpy(IMAGES)
     assert torch.allclose(module(images), whole(images), atol=1e-5)
@@ -86,13 +89,13 @@ def test_one_that_makes_several_channels_of_each_loses_some_of_them(given: Any, 
 def test_one_that_makes_a_single_channel_of_several_is_left_as_it_is(given: Any, kind: Any) -> None:
     module = _net(kind(8, 4, 3, groups=4))
     module[4] = nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 3, 1))
-    Prune().apply(Subject(module), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    _pruned(module, given)
     assert given.notes["prune"]["channels"] == {"4.0": [8, 4]}
     assert given.notes["prune"]["refused"] == ["2"]
     assert any(line.endswith("and those that they read: 2") for line in given.progress.lines)
     # what an earlier round leaves so is no other matter
     module = _net(kind(16, 8, 3, groups=4))
-    Prune().apply(Subject(module), PruneOptions(ratio=0.75, epochs=0, round_to=1, rounds=2), given)
+    _pruned(module, given, ratio=0.75, rounds=2)
     assert (module[2].in_channels, module[2].out_channels) == (8, 4)
 
 
@@ -140,8 +143,7 @@ def test_parts_that_gate_each_other_lose_the_same_channels_and_no_more_than_aske
         module.both.weight[gating[0]] *= 1e-3
         module.last.weight[:, gone] *= 1e-3
     whole = copy.deepcopy(module)
-    options = PruneOptions(ratio=0.5, epochs=0, round_to=1, scope=scope, rounds=rounds, exclude=("first",))
-    Prune().apply(Subject(module), options, given)
+    _pruned(module, given, scope=scope, rounds=rounds, exclude=("first",))
     assert given.notes["prune"]["channels"] == {"both": [32, 16]}
     images = torch.from_numpy(IMAGES)
     assert torch.allclose(module(images), whole(images), atol=1e-5)
@@ -161,7 +163,7 @@ class GatedLast(nn.Module):
 @pytest.mark.parametrize("axis", [3, -1])
 def test_a_gate_of_channels_that_lie_last_is_followed_however_its_axis_is_counted(given: Any, axis: int) -> None:
     torch.manual_seed(0)
-    Prune().apply(Subject(GatedLast(axis).eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    _pruned(GatedLast(axis).eval(), given)
     assert given.notes["prune"]["channels"] == {"both": [32, 16]}
 
 
@@ -188,7 +190,7 @@ class CutElsewhere(nn.Module):
 )
 def test_what_is_cut_along_an_axis_without_channels_loses_them_like_any_other(given: Any, cut: Any) -> None:
     torch.manual_seed(0)
-    Prune().apply(Subject(CutElsewhere(cut).eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    _pruned(CutElsewhere(cut).eval(), given)
     assert given.notes["prune"]["channels"] == {"first": [32, 16]}
     assert "refused" not in given.notes["prune"]
 
@@ -203,7 +205,7 @@ def test_what_is_spread_over_places_loses_whole_channels(given: Any) -> None:
             return self.last(self.seed(image.flatten(1)).unflatten(1, (-1, 3, 3)).relu()).mean((2, 3))
 
     torch.manual_seed(0)
-    Prune().apply(Subject(Grows().eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    _pruned(Grows().eval(), given)
     assert given.notes["prune"]["channels"] == {"seed": [144, 72]}
 
 
@@ -223,7 +225,7 @@ def test_channels_whose_rows_are_read_as_one_vector_are_followed(given: Any, rec
 
     torch.manual_seed(0)
     module = Hears().eval()
-    Prune().apply(Subject(module), PruneOptions(ratio=0.5, epochs=0, round_to=1, exclude=("over",)), given)
+    _pruned(module, given, exclude=("over",))
     assert given.notes["prune"]["channels"] == {"first": [8, 4]}
     assert getattr(module.over, "input_size" if recurrent else "in_features") == 4 * 6
 
@@ -240,7 +242,7 @@ def test_where_pruning_fails_over_the_channels_of_a_layer_that_one_is_named_and_
             return self.last(passed * gate.sigmoid()).mean(1)
 
     torch.manual_seed(0)
-    Prune().apply(Subject(Unbinds().eval()), PruneOptions(ratio=0.5, epochs=0, round_to=1), given)
+    _pruned(Unbinds().eval(), given)
     assert given.notes["prune"]["channels"] == {"first": [16, 8]}
     assert given.notes["prune"]["refused"] == ["both"]
     assert "prune: channels kept where Torch-Pruning loses track of them: both" in given.progress.lines
