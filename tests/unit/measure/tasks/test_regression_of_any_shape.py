@@ -1,16 +1,13 @@
 """Regression of any shape: the same figures whether the numbers are kept, or their sums alone."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from kept_answers import kept, measured
+from kept_answers import kept, kept_of, measured
 
 from makeweight.config.settings import TaskSettings
-from makeweight.measure.outcomes import Outcomes
-from makeweight.measure.tasks.regression import FEW, Regression
-from makeweight.measure.tasks.task import Asked
+from makeweight.measure.tasks.regression import FEW
 from makeweight_base.errors import UsageError
 
 TASK = TaskSettings(kind="regression")
@@ -46,15 +43,13 @@ def test_the_interval_is_that_of_the_plain_bootstrap() -> None:
 
 
 def test_examples_of_several_lengths_are_judged_by_all_their_numbers() -> None:
-    keeper = Regression().keeper(Asked(TASK, None, Path()))
-    off, finite = [], []
+    off, batches = [], []
     for length in (3, 5):
         targets = RNG.normal(size=(4, length))
         given = targets + RNG.normal(size=(4, length))
-        finite.append(keeper.add({"y": given}, targets))
+        batches.append(({"y": given}, targets))
         off.append(np.abs(given - targets).ravel())
-    own = Outcomes(keeper.kept().arrays, np.concatenate(finite), None, 0, "none", "d")
-    found = measured(TASK, own)
+    found = measured(TASK, kept_of(TASK, batches))
     assert found["mae"].value == pytest.approx(float(np.concatenate(off).mean()))
     assert found["r2"].status == "unavailable"
 

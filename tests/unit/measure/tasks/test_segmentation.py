@@ -1,17 +1,14 @@
 """Segmentation against a double loop over pixels; whatever form scores have, and what does not count."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from kept_answers import kept, measured
+from kept_answers import kept, kept_of, measured
 
 from makeweight.config.settings import TaskSettings
 from makeweight.measure.bootstrap import draws
-from makeweight.measure.outcomes import Outcomes
 from makeweight.measure.tasks.table import TASKS
-from makeweight.measure.tasks.task import Asked
 from makeweight_base.errors import UsageError
 
 TASK = TaskSettings(kind="segmentation")
@@ -109,15 +106,13 @@ def test_tokens_are_places_too() -> None:
 @pytest.mark.parametrize("last", [True, False], ids=["classes last", "classes first"])
 def test_as_many_tokens_as_classes_are_read_like_the_others(lengths: tuple[int, ...], last: bool) -> None:
     """By their shape alone, scores of four tokens and four classes could lie either way."""
-    keeper = TASKS["segmentation"].keeper(Asked(TASK, None, Path()))
-    right, finite = [], []
+    right, batches = [], []
     for length in lengths:
         targets = RNG.integers(0, 4, (5, length))
         scores = RNG.normal(size=(5, length, 4)) + np.eye(4)[targets]
-        finite.append(keeper.add({"y": scores if last else scores.swapaxes(1, 2)}, targets))
+        batches.append(({"y": scores if last else scores.swapaxes(1, 2)}, targets))
         right += [scores[i, j].argmax() == targets[i, j] for i in range(5) for j in range(length)]
-    own = keeper.kept()
-    found = measured(TASK, Outcomes(own.arrays, np.concatenate(finite), None, own.classes, own.scores, "d"))
+    found = measured(TASK, kept_of(TASK, batches))
     assert found["pixel_accuracy"].value == pytest.approx(float(np.mean(right)))
 
 
