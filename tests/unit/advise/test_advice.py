@@ -323,26 +323,34 @@ def test_a_recipe_that_the_machine_does_not_carry_out_is_set_aside_and_the_other
     assert told in aside(ranked(facts(size(0.4), tried=tried)), "int8")
 
 
-def test_8_bits_that_answer_and_whose_noise_cannot_be_told_are_not_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
-    outcomes = [Trial(8, None, {"boxes": None}), RecipeFailed("`boxes` holds NaN")]
+def in_8_bits(
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[Trial | Exception], *layers: str, seconds: float
+) -> SensitivityFacts:
+    """What is found of a model of these layers, as one after the other comes out so."""
 
     def try_out(*_: object) -> Trial:
-        if isinstance(outcome := outcomes.pop(0), RecipeFailed):
+        if isinstance(outcome := outcomes.pop(0), Exception):
             raise outcome
         return outcome
 
     monkeypatch.setattr(mixed_precision, "try_out", try_out)
-    runtime = SimpleNamespace(suffix=".onnx", objection=lambda *_: None, inspect=lambda _: SimpleNamespace(layers=()))
+    inspected = SimpleNamespace(layers=layers)
+    runtime = SimpleNamespace(suffix=".onnx", objection=lambda *_: None, inspect=lambda _: inspected)
     declared = SimpleNamespace(task=SimpleNamespace(ranked=()))
     supply: Any = SimpleNamespace(
         runtime=runtime, declared=declared, scratch=Path(), progress=Silent(), lowered=lambda *_: None
     )
     nobody: Any = None
     splits: Any = {"validation": SimpleNamespace(name="validation")}
+    return sensitivity.tried(supply, nobody, model(), splits, seconds)
+
+
+def test_8_bits_that_answer_and_whose_noise_cannot_be_told_are_not_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[Trial | Exception] = [Trial(8, None, {"boxes": None}), RecipeFailed("`boxes` holds NaN")]
     with pytest.raises(RecipeFailed, match="cannot be held against float32"):
-        sensitivity.tried(supply, nobody, model(), splits, 0.0)
+        in_8_bits(monkeypatch, outcomes, seconds=0.0)
     assert len(outcomes) == 1, "the model is asked once"
-    assert sensitivity.tried(supply, nobody, model(), splits, 0.0).decibels is None
+    assert in_8_bits(monkeypatch, outcomes, seconds=0.0).decibels is None
 
 
 @pytest.mark.parametrize(
@@ -356,22 +364,7 @@ def test_what_layers_win_stays_known_where_one_after_them_never_answers(
     monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
 ) -> None:
     outcomes = [Trial(8, None, {"boxes": 10.0}), Trial(8, None, {"boxes": 16.0}), failure]
-
-    def try_out(*_: object) -> Trial:
-        if isinstance(outcome := outcomes.pop(0), Exception):
-            raise outcome
-        return outcome
-
-    monkeypatch.setattr(mixed_precision, "try_out", try_out)
-    layers = SimpleNamespace(layers=("stem", "body", "head"))
-    runtime = SimpleNamespace(suffix=".onnx", objection=lambda *_: None, inspect=lambda _: layers)
-    declared = SimpleNamespace(task=SimpleNamespace(ranked=()))
-    supply: Any = SimpleNamespace(
-        runtime=runtime, declared=declared, scratch=Path(), progress=Silent(), lowered=lambda *_: None
-    )
-    nobody: Any = None
-    splits: Any = {"validation": SimpleNamespace(name="validation")}
-    found = sensitivity.tried(supply, nobody, model(), splits, 60.0)
+    found = in_8_bits(monkeypatch, outcomes, "stem", "body", "head", seconds=60.0)
     assert (found.decibels, found.alone) == (10.0, {"stem": 6.0})
     assert found.untried == f"after 1 of 3 groups of layers: {told}"
     # of the layers that were not tried nobody knows whether 8 bits lose by one of them
