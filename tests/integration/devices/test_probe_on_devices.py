@@ -12,6 +12,7 @@ import pytest
 import tiny_models
 from onnx.external_data_helper import set_external_data
 
+import timing_programs
 from makeweight.bench import probe, sitting
 from makeweight.bench.aim import Aim
 from makeweight.bench.probe import JobFailed
@@ -129,11 +130,8 @@ def test_a_model_of_operators_that_the_runtime_there_lacks_is_told_as_one(folder
 
 
 def test_a_probe_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:
-    suicidal = tmp_path / "python"
-    suicidal.write_text("#!/bin/sh\nkill -9 $$\n")
-    suicidal.chmod(0o755)
     device = Local("here", DeviceOptions())
-    device.python = (str(suicidal),)
+    device.python = (str(timing_programs.program(tmp_path / "python", "kill -9 $$\n")),)
     with pytest.raises(DeviceFailed, match=r"ended with signal 9: it said nothing\n.*short of memory"):
         probe.run(device, JOB, print)
 
@@ -146,11 +144,9 @@ def test_a_probe_that_is_killed_is_told_by_its_signal(tmp_path: Path) -> None:
 def test_an_arm_that_does_not_answer_is_given_up_and_one_that_was_ended_from_outside_is_lost(
     tmp_path: Path, code: int, given_up: bool, killed: bool
 ) -> None:
-    python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\necho 'this is what became of arm b' >&2\nexit {code}\n")
-    python.chmod(0o755)
+    script = f"echo 'this is what became of arm b' >&2\nexit {code}\n"
     device = Local("here", DeviceOptions())
-    device.python = (str(python),)
+    device.python = (str(timing_programs.program(tmp_path / "python", script)),)
     with pytest.raises(JobFailed, match=r"^device `here`: this is what became of arm b\n") as failed:
         probe.run(device, JOB, print)
     assert (isinstance(failed.value, GivenUp), failed.value.killed) == (given_up, killed)
