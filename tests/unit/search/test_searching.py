@@ -320,12 +320,14 @@ def test_what_is_known_of_a_form_is_known_still_once_its_training_was_cut_off(
     assert {path.name for path in Journal(tmp_path).at(0).iterdir()} == {"proposal.json", "trial.json"}
 
 
+PI5: Any = SimpleNamespace(name="pi5", python=["python3"])
+
+
 def test_a_model_that_crashes_a_device_is_one_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching.artifact, "read", lambda _: None)
 
     def crashes() -> Measured:
-        device: Any = SimpleNamespace(name="pi5", python=["python3"])
-        raise JobFailed(device, Ended(1, "no memory"))
+        raise JobFailed(PI5, Ended(1, "no memory"))
 
     (trial,) = search(tmp_path, AtOnce(MADE), Numbered(1), trials=1, measured=crashes).run()
     assert (trial.ended, "cannot be measured on device `pi5`" in str(trial.reason)) == ("failed", True)
@@ -340,7 +342,7 @@ def test_a_measurement_whose_process_is_killed_is_begun_again_as_a_job_is(
 
     def killed() -> Measured:
         if next(numbers) <= times:
-            raise JobFailed(SimpleNamespace(name="pi5", python=["python3"]), Ended(-9, ""))  # type: ignore[arg-type]
+            raise JobFailed(PI5, Ended(-9, ""))
         return Measured([], 0.0)
 
     (trial,) = search(tmp_path, AtOnce(MADE), Numbered(1), trials=1, measured=killed).run()
