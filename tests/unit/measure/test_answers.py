@@ -17,7 +17,7 @@ from makeweight.measure.answers import answer
 from makeweight.measure.outcomes import WRONG, Outcomes
 from makeweight.measure.patient import EACH, HANGS, ModelGivenUp, Patient
 from makeweight.measure.tasks.table import TASKS
-from makeweight.measure.tasks.task import Asked
+from makeweight.measure.tasks.task import Asked, Keeper
 from makeweight.project.reading import understand
 from makeweight.user.declared import Declared
 from makeweight_base import given_up
@@ -159,6 +159,10 @@ def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
     return make
 
 
+def keeper_of(declared: Declared) -> Keeper:
+    return TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+
+
 @pytest.mark.parametrize(
     ("code", "scores"),
     [
@@ -203,7 +207,7 @@ def test_how_many_examples_a_batch_has_changes_no_score(
 ) -> None:
     """Of one example, what is a score for each may be a plain number too."""
     declared, answers = custom(code), np.arange(7.0)[:, None]
-    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    keeper = keeper_of(declared)
     for end, size in zip(np.cumsum(sizes), sizes, strict=True):
         keeper.add({"y": answers[end - size : end]}, np.full(size, 2.0))
     wanted = [6.0] if "max" in code else [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0]
@@ -212,7 +216,7 @@ def test_how_many_examples_a_batch_has_changes_no_score(
 
 def test_a_metric_that_gives_both_scores_and_a_number_is_told(custom: Callable[[str], Declared]) -> None:
     declared = custom("return np.zeros(3) if len(targets) == 3 else 0.5")
-    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    keeper = keeper_of(declared)
     keeper.add({"y": np.zeros(3)}, np.zeros(3))
     with pytest.raises(UsageError, match="a score for each example before, and one number now"):
         keeper.add({"y": np.zeros(2)}, np.zeros(2))
@@ -221,7 +225,7 @@ def test_a_metric_that_gives_both_scores_and_a_number_is_told(custom: Callable[[
 def test_a_metric_of_all_answers_takes_them_of_one_shape(custom: Callable[[str], Declared]) -> None:
     """Sentences of a batch are as long as the longest in it."""
     declared = custom("return 0.5")
-    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    keeper = keeper_of(declared)
     for length in (3, 4):
         keeper.add({"y": np.zeros((2, length))}, np.zeros(2))
     with pytest.raises(UsageError, match=r"`y` of all batches are no one array: .* \[2, 3\] and \[2, 4\]") as refused:
@@ -233,7 +237,7 @@ def test_a_metric_of_all_answers_takes_them_of_one_shape(custom: Callable[[str],
 @pytest.mark.parametrize("code", ["return [0.5] * len(targets)", "return outputs['scale'].sum()"])
 def test_an_output_that_is_one_number_stands_beside_the_others(custom: Callable[[str], Declared], code: str) -> None:
     declared = custom(code)
-    keeper = TASKS["custom"].keeper(Asked(declared.task, None, declared.root))
+    keeper = keeper_of(declared)
     for _ in range(2):
         finite = keeper.add({"y": np.array([[1.0], [np.nan]]), "scale": np.array(0.25)}, np.zeros(2))
         assert finite.tolist() == [True, False]
