@@ -151,7 +151,8 @@ def test_what_one_file_cannot_hold_lies_beside_it(
             RecipeFailed, match=r"the weights take 0\.0 GB, and ONNX Runtime's quantizer takes a model of"
         ):
             runtime.lower(source, Format(Numbers("int8", "tensor"), ranges="dynamic"), None, tmp_path / "int8.onnx")
-        entries = [entry for tensor in _stored(target) for entry in tensor.external_data]
+        stored = onnx.load(target, load_external_data=False).graph.initializer
+        entries = [entry for tensor in stored for entry in tensor.external_data]
         assert {int(entry.value) % 4096 for entry in entries if entry.key == "offset"} == {0}
     assert runtime.inspect(split) == runtime.inspect(whole)
     (wanted,), (given,) = (runtime.open(model).run(images) for model in (whole, split))
@@ -159,10 +160,6 @@ def test_what_one_file_cannot_hold_lies_beside_it(
     again = runtime.lower(source, FLOAT16, None, target)
     assert [file.name for file in again.files] == ["half.onnx"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["half.onnx", "whole.onnx"]
-
-
-def _stored(path: Path) -> Any:
-    return onnx.load(path, load_external_data=False).graph.initializer
 
 
 def test_functions_are_written_out_without_the_weights_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
