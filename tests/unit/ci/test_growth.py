@@ -130,7 +130,9 @@ def metered(monkeypatch: pytest.MonkeyPatch) -> tuple[Timings, list[Aim]]:
     return taken, asked
 
 
-@pytest.mark.parametrize(("name", "wants"), [("energy", (False, True)), ("gpu_memory", (True, False))])
+@pytest.mark.parametrize(
+    ("name", "wants"), [("energy", (False, True)), ("gpu_memory", (True, False))], ids=["energy", "memory"]
+)
 def test_whatever_a_meter_reads_grows(metered: tuple[Timings, list[Aim]], name: str, wants: tuple[bool, bool]) -> None:
     taken, asked = metered
     rules = [Rule(METRICS[name], OPERATORS["max_regression"], 0.05)]

@@ -45,7 +45,9 @@ def test_what_a_training_showed_before_is_not_shown_twice(tmp_path: Path) -> Non
     assert (tmp_path / "training_loss.tsv").read_text() == "epoch\tvariant\tcontrol\n1\t2\t\n"
 
 
-@pytest.mark.parametrize(("variant", "left"), [("half", ["untrained.txt"]), ("tuned", [])])
+@pytest.mark.parametrize(
+    ("variant", "left"), [("half", ["untrained.txt"]), ("tuned", [])], ids=["untrained", "trained"]
+)
 def test_a_folder_without_curves_is_empty_only_where_a_training_is_to_fill_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, left: list[str]
 ) -> None:

@@ -158,7 +158,7 @@ def test_who_could_read_it_can_read_what_is_written_by_a_process_that_keeps_its_
     assert stat.S_IMODE(path.stat().st_mode) == 0o664
 
 
-@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize("root", [True, False], ids=["root", "somebody else"])
 def test_whose_file_it_was_can_read_what_root_writes(path: Path, monkeypatch: pytest.MonkeyPatch, root: bool) -> None:
     """Of one that its owner alone may read, say; who is not root can keep the group at the most."""
     asked = []

@@ -213,6 +213,7 @@ def test_what_flows_to_and_from_a_battery_is_no_rail(tmp_path: Path, plugged: st
         ("corsairpsu", {"power total": 62, "power +12v": 50, "power +5v": 8, "power +3.3v": 4}),
         ("macsmc_hwmon", {"AC Input Power": 70, "Total System Power": 62, "3.8 V Rail Power": 30}),
     ],
+    ids=["a power supply", "a Mac"],
 )
 def test_where_the_whole_is_told_its_parts_do_not_count_once_more(
     tmp_path: Path, chip: str, sensors: dict[str, int]

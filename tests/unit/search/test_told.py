@@ -59,6 +59,7 @@ REPORT = {
         ),
         (0, 14.0, "14 of 14 trials"),
     ],
+    ids=["no form", "one form", "several forms", "forms beyond the trials", "more trials than wanted"],
 )
 def test_what_was_spent_says_what_counts_less(forms: int, spent: float, said: str) -> None:
     assert spent_words({**REPORT, "forms": forms, "spent": spent}) == said
